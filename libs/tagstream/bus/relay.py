@@ -1,0 +1,197 @@
+"""The single publisher: from the outbox to one stream, in commit order, each message once.
+
+Owns the loop. Leadership is the caller's (`fence`), the messages are the outbox's. Two guards
+hold without a clock: every publish names the sequence it expects to follow, so a relay that was
+frozen is refused once another has published; and where to go on is read from the stream itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+
+import structlog
+from nats.aio.client import Client
+
+from tagstream.bus.outbox import Cursor, Outbox, OutboxMessage, Place
+from tagstream.bus.pipeline import Failure, Pipeline, Sent
+from tagstream.bus.resume import Resume
+
+_RETRY_DELAY_MAX_S = 2.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """`window` publishes are in flight at most; `idle_s` is the longest wait for news, which also
+    bounds how long a deposed relay takes to notice.
+    """
+
+    window: int = 256
+    read_limit: int = 512
+    publish_timeout_s: float = 5.0
+    idle_s: float = 1.0
+    save_every_s: float = 5.0
+
+
+async def _nothing_to_ensure() -> None:
+    """The stream is somebody else's business."""
+
+
+class Relay:
+    """Publishes what the outbox holds, from wherever the stream is.
+
+    `fence` answers whether this relay is still the one; it is asked before every batch. A work
+    queue needs `cursor` (saved after every batch); a stream that keeps its messages uses it only
+    when it is empty of old age. `start` is the position a new stream is filled from, exclusive.
+    `on_published` counts messages, `on_disturbed` resumptions by cause.
+    """
+
+    def __init__(
+        self,
+        nc: Client,
+        stream: str,
+        outbox: Outbox,
+        fence: Callable[[], Awaitable[bool]],
+        *,
+        cursor: Cursor | None = None,
+        work_queue: bool = False,
+        start: int = 0,
+        ensure: Callable[[], Awaitable[None]] = _nothing_to_ensure,
+        on_published: Callable[[int], None] | None = None,
+        on_disturbed: Callable[[str], None] | None = None,
+        settings: RelaySettings | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        rand: Callable[[], float] = random.random,
+    ) -> None:
+        if work_queue and cursor is None:
+            raise ValueError("a work queue forgets its messages: give the relay a cursor")
+        self._settings = settings or RelaySettings()
+        self._nc, self._stream = nc, stream
+        self._outbox, self._fence, self._cursor = outbox, fence, cursor
+        self._on_published, self._on_disturbed = on_published, on_disturbed
+        self._clock, self._rand = clock, rand
+        self._resume = Resume(nc.jetstream(), stream, ensure, cursor, work_queue, start)
+        self._save_every_s = 0.0 if work_queue else self._settings.save_every_s
+        self._pipeline = Pipeline(nc, stream, timeout_s=self._settings.publish_timeout_s)
+        self._place: Place | None = None
+        self._remembered: Place | None = None
+        self._window = 1
+        self._failures = 0
+        self._saved_at = clock()
+        self._problem: str | None = "not started"
+
+    def healthy(self) -> str | None:
+        """Why nothing is being published, or `None` when all is well."""
+        if not self._nc.is_connected:
+            return f"relay of {self._stream}: not connected to NATS"
+        return f"relay of {self._stream}: {self._problem}" if self._problem else None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Publish until `stop` is set or `fence` says no. May be called again afterwards."""
+        self._place = self._remembered = None
+        self._window = 1
+        await self._pipeline.open()
+        try:
+            while not stop.is_set():
+                try:
+                    if not await self._step(stop):
+                        _log.info("relay deposed", stream=self._stream)
+                        return
+                except Exception as error:
+                    # Postgres or NATS is away, or worse: it is seen in readiness, and tried again.
+                    await self._disturbed(type(error).__name__, repr(error), stop)
+        finally:
+            self._problem = "not running"
+            await self._pipeline.close()
+
+    async def _step(self, stop: asyncio.Event) -> bool:
+        """One batch, or one wait. False when this relay is no longer the one."""
+        if self._place is None:
+            self._place = await self._resume.find(self._remembered)
+        place = self._place
+        batch = await self._outbox.read(place.read_after, self._settings.read_limit)
+        fresh = [message for message in batch if place.is_behind(message)]
+        if not await self._fence():
+            return False
+        if fresh:
+            return await self._publish(place, fresh, stop)
+        self._problem = None
+        if place.whole:
+            await _first_of(stop, self._outbox.wait(self._settings.idle_s))
+        else:
+            self._place = replace(place, whole=True)
+        return True
+
+    async def _publish(self, place: Place, fresh: list[OutboxMessage], stop: asyncio.Event) -> bool:
+        done = 0
+        while done < len(fresh):
+            window = fresh[done : done + self._window]
+            sent = await self._pipeline.publish(window, place.last_seq)
+            done += sent.accepted
+            place = _place_after(place, fresh, done, sent.last_seq)
+            self._place = self._remembered = place
+            if sent.accepted:
+                self._failures = 0
+                self._count(sent.accepted)
+            if sent.failure is not None:
+                await self._lost_the_chain(sent, stop)
+                return True
+            self._window = min(self._settings.window, self._window * 2)
+        self._problem = None
+        return await self._save(place)
+
+    async def _lost_the_chain(self, sent: Sent, stop: asyncio.Event) -> None:
+        assert sent.failure is not None
+        if sent.failure is Failure.OVERTAKEN and sent.accepted:
+            # Progress was made: a duplicate, as after a restart. One by one until past them.
+            self._place, self._window = None, 1
+            return
+        await self._disturbed(sent.failure.name.lower(), f"{sent.failure}: {sent.detail}", stop)
+
+    async def _disturbed(self, cause: str, problem: str, stop: asyncio.Event) -> None:
+        self._place, self._window = None, 1
+        self._problem = problem
+        _log.warning("relay disturbed", stream=self._stream, problem=problem)
+        if self._on_disturbed is not None:
+            self._on_disturbed(cause)
+        self._failures += 1
+        delay_s = min(_RETRY_DELAY_MAX_S, 0.025 * 2.0 ** min(self._failures, 10))
+        await _first_of(stop, asyncio.sleep(delay_s * (1 - self._rand() / 2)))
+
+    def _count(self, published: int) -> None:
+        if self._on_published is not None:
+            self._on_published(published)
+
+    async def _save(self, place: Place) -> bool:
+        now = self._clock()
+        if self._cursor is None or now - self._saved_at < self._save_every_s:
+            return True
+        self._saved_at = now
+        return await self._cursor.save(place.position)
+
+
+def _place_after(place: Place, fresh: list[OutboxMessage], done: int, last_seq: int) -> Place:
+    """`fresh` ends with a whole position, so only a cut inside it can be half of one."""
+    if done == 0:
+        return replace(place, last_seq=last_seq)
+    last = fresh[done - 1]
+    whole = done == len(fresh) or fresh[done].position != last.position
+    return Place(last.position, last.number, last_seq, whole)
+
+
+async def _first_of(stop: asyncio.Event, work: Awaitable[None]) -> None:
+    """Do `work`, but no longer than until `stop`."""
+    working, stopped = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            working.result()
+    finally:
+        for task in (working, stopped):
+            task.cancel()
+        await asyncio.gather(working, stopped, return_exceptions=True)

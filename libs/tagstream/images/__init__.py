@@ -1,0 +1,1 @@
+"""Images as values: references, digests, manifests, platforms and the Image object. Pure."""

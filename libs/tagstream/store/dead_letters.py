@@ -1,0 +1,81 @@
+"""Messages that could not be handled, kept with their error until a person puts them back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from tagstream.errors import NotFound
+from tagstream.store.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message that was given up. `requeued_at` is set once it was put back."""
+
+    id: int
+    consumer: str
+    subject: str
+    headers: Mapping[str, str]
+    data: bytes
+    error: str
+    attempts: int
+    trace_id: str
+    created_at: datetime
+    requeued_at: datetime | None
+
+
+_COLUMNS = """id, consumer, subject, headers, data, error, attempts, trace_id, created_at,
+    requeued_at"""
+_PUT = """
+    INSERT INTO dead_letters (consumer, subject, headers, data, error, attempts, trace_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id
+"""
+_LIST = f"""
+    SELECT {_COLUMNS} FROM dead_letters WHERE requeued_at IS NULL OR $1
+    ORDER BY id DESC LIMIT $2
+"""
+_GET = f"SELECT {_COLUMNS} FROM dead_letters WHERE id = $1"
+_REQUEUED = "UPDATE dead_letters SET requeued_at = clock_timestamp() WHERE id = $1"
+
+
+async def put_dead_letter(
+    database: Database,
+    *,
+    consumer: str,
+    subject: str,
+    headers: Mapping[str, str],
+    data: bytes,
+    error: str,
+    attempts: int,
+    trace_id: str,
+) -> int:
+    async with database.connection() as connection:
+        row_id: int = await connection.fetchval(
+            _PUT, consumer, subject, dict(headers), data, error[:4000], attempts, trace_id
+        )
+    return row_id
+
+
+async def list_dead_letters(
+    database: Database, *, include_requeued: bool = False, limit: int = 100
+) -> list[DeadLetter]:
+    """Newest first."""
+    async with database.connection() as connection:
+        rows = await connection.fetch(_LIST, include_requeued, limit)
+    return [DeadLetter(*row.values()) for row in rows]
+
+
+async def load_dead_letter(database: Database, letter_id: int) -> DeadLetter:
+    """Raises NotFound when there is none with this id."""
+    async with database.connection() as connection:
+        row = await connection.fetchrow(_GET, letter_id)
+    if row is None:
+        raise NotFound(f"there is no dead letter {letter_id}; `dead-letters list` shows them")
+    return DeadLetter(*row.values())
+
+
+async def mark_requeued(database: Database, letter_id: int) -> None:
+    async with database.connection() as connection:
+        await connection.execute(_REQUEUED, letter_id)

@@ -1,0 +1,172 @@
+"""Images: immutable, one row a digest, journalled once.
+
+An importer puts what it fetched into `manifest_cache`; whoever tags it promotes it from there to
+`images` in the transaction that makes the tag, so a tag never names an image that is not there.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from tagstream.store.database import Connection, Row
+from tagstream.store.journal import Change, Transaction
+
+GROUP = "image.openshift.io"
+RESOURCE = "images"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImage:
+    """An image as it is kept: `body` is the wire form without server-set metadata.
+
+    `metadata` holds the labels and annotations, which alone may change.
+    """
+
+    digest: str
+    uid: str
+    version: int
+    created_at: datetime
+    metadata: Mapping[str, object]
+    body: Mapping[str, object]
+
+
+_COLUMNS = "digest, uid::text, version, created_at, metadata, body"
+_GET = f"SELECT {_COLUMNS} FROM images WHERE digest = ANY ($1)"
+
+
+async def load_images(connection: Connection, digests: Collection[str]) -> dict[str, StoredImage]:
+    """The images that exist among `digests`."""
+    rows = await connection.fetch(_GET, list(digests))
+    return {row["digest"]: _from_row(row) for row in rows}
+
+
+def _from_row(row: Row) -> StoredImage:
+    return StoredImage(*row.values())
+
+
+_LIST = f"SELECT {_COLUMNS} FROM images WHERE digest > $1 ORDER BY digest LIMIT $2"
+
+
+async def list_images(connection: Connection, after: str, limit: int) -> list[StoredImage]:
+    """Images by digest, after one."""
+    return [_from_row(row) for row in await connection.fetch(_LIST, after, limit)]
+
+
+@dataclass(frozen=True, slots=True)
+class CachedImage:
+    """A verified image that was fetched and may not be tagged yet."""
+
+    digest: str
+    body: Mapping[str, object]
+    manifest: bytes
+    config: bytes
+
+
+_CACHE = """
+    INSERT INTO manifest_cache (digest, body, manifest, config) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (digest) DO UPDATE SET body = excluded.body, fetched_at = now()
+"""
+_CACHED = "SELECT digest, body, manifest, config FROM manifest_cache WHERE digest = ANY ($1)"
+_FORGET = """
+    DELETE FROM manifest_cache WHERE digest IN (
+        SELECT digest FROM manifest_cache WHERE fetched_at < now() - interval '1 day' LIMIT $1)
+"""
+
+
+async def cache_images(connection: Connection, images: Iterable[CachedImage]) -> None:
+    """Keeps fetched images for a day, in digest order so that two importers cannot deadlock."""
+    ordered = sorted(images, key=lambda image: image.digest)
+    await connection.executemany(
+        _CACHE, [(i.digest, dict(i.body), i.manifest, i.config) for i in ordered]
+    )
+
+
+async def load_cached_images(
+    connection: Connection, digests: Collection[str]
+) -> dict[str, CachedImage]:
+    """What an importer fetched within the last day, among `digests`."""
+    rows = await connection.fetch(_CACHED, list(digests))
+    return {row["digest"]: CachedImage(*row.values()) for row in rows}
+
+
+async def forget_cached_images(connection: Connection, limit: int) -> None:
+    """Drops up to `limit` images that were fetched more than a day ago."""
+    await connection.execute(_FORGET, limit)
+
+
+_INSERT = """
+    INSERT INTO images (digest, uid, version, created_at, metadata, body)
+    SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::timestamptz[], $5::jsonb[],
+                         $6::jsonb[])
+    ON CONFLICT (digest) DO NOTHING RETURNING digest, uid::text, body
+"""
+
+
+async def store_images(
+    tx: Transaction, bodies: Mapping[str, Mapping[str, object]]
+) -> Sequence[Change]:
+    """Stores the images that are not there yet (digest → wire form); the others stay as they are.
+
+    The uid follows from command and digest, so that a replay makes the same one.
+    """
+    digests = sorted(bodies)
+    if not digests:
+        return []
+    rows = await tx.connection.fetch(
+        _INSERT,
+        digests,
+        [uuid.uuid5(uuid.UUID(tx.command.id), digest) for digest in digests],
+        [0] * len(digests),
+        [tx.command.at.replace(microsecond=0)] * len(digests),
+        [image_metadata(bodies[digest]) for digest in digests],
+        [dict(bodies[digest]) for digest in digests],
+    )
+    changes = [
+        Change(GROUP, RESOURCE, "", row["digest"], row["uid"], "ADDED", 0, body=row["body"])
+        for row in rows
+    ]
+    for change in changes:
+        tx.record(change)
+    return changes
+
+
+def image_metadata(body: Mapping[str, object]) -> dict[str, object]:
+    """The labels and annotations of a wire form."""
+    metadata = body.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return {}
+    return {k: metadata[k] for k in ("labels", "annotations") if metadata.get(k)}
+
+
+_UPDATE = "UPDATE images SET metadata = $2, body = $3 WHERE digest = $1"
+_DELETE = "DELETE FROM images WHERE digest = $1"
+_LOCK = f"SELECT {_COLUMNS} FROM images WHERE digest = $1 FOR UPDATE"
+
+
+async def lock_image(connection: Connection, digest: str) -> StoredImage | None:
+    """One image, held for writing; None when there is none."""
+    row = await connection.fetchrow(_LOCK, digest)
+    return _from_row(row) if row is not None else None
+
+
+async def update_image(tx: Transaction, before: StoredImage, body: Mapping[str, object]) -> Change:
+    """Stores the new body of a locked image."""
+    await tx.connection.execute(_UPDATE, before.digest, image_metadata(body), dict(body))
+    change = Change(
+        GROUP, RESOURCE, "", before.digest, before.uid, "MODIFIED", before.version, body=body
+    )
+    tx.record(change)
+    return change
+
+
+async def delete_image(tx: Transaction, gone: StoredImage) -> Change:
+    """Removes a locked image; streams keep naming it."""
+    await tx.connection.execute(_DELETE, gone.digest)
+    change = Change(
+        GROUP, RESOURCE, "", gone.digest, gone.uid, "DELETED", gone.version, body=gone.body
+    )
+    tx.record(change)
+    return change

@@ -1,0 +1,255 @@
+"""The journal: every change with its cause and its facts, in one order that is commit order.
+
+A writing transaction locks its objects, writes them, records what it did, and as its very last
+statement appends to the journal: the head row's lock is taken, the position advanced, everything
+written and stamped, and the commit follows at once. Positions are therefore gapless, equal commit
+order, and are the `resourceVersion` that a write answers (docs/adr/0002-journal.md).
+
+Owns `Command`, `Change`, `Transaction` and the append; each table of objects has its own module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+import orjson
+
+from tagstream.events.envelope import fact_id
+from tagstream.events.facts import Fact
+from tagstream.events.jobs import Job
+from tagstream.events.message import Message, format_timestamp
+from tagstream.events.outgoing import subject_of
+from tagstream.store.database import Connection, Database, postgres_errors
+
+Json = Mapping[str, object]
+ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
+
+# Facts and jobs of one command share one number space for their ids.
+_FIRST_JOB = 1_000_001
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One transaction's cause: enough to apply it again (architecture, promise 5).
+
+    `at` is the only clock a decision sees. `arguments` never holds a secret. `cause` is one
+    readable sentence part for histories and audits ("oc tag", "scheduled import").
+    """
+
+    id: str
+    kind: str
+    at: datetime
+    actor: str
+    cause: str = ""
+    arguments: Json = field(default_factory=dict)
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One object's change, as a watch will show it. Either `body` (whole) or `delta`.
+
+    `previous` is the object's version before, 0 when it is new.
+    """
+
+    group: str
+    resource: str
+    namespace: str
+    name: str
+    uid: str
+    type: ChangeType
+    previous: int
+    body: Json | None = None
+    delta: Json | None = None
+
+
+class Transaction:
+    """An open writing transaction. Objects are written through `connection`; what happened is
+    recorded here and appended when the block ends. A block that records nothing appends nothing.
+
+    After the block, `position` is the last position (0 if nothing was recorded) and
+    `version_of(change)` that of one change.
+    """
+
+    def __init__(self, connection: Connection, command: Command) -> None:
+        self.connection = connection
+        self.command = command
+        self.position = 0
+        self._changes: list[Change] = []
+        self._facts: list[Fact] = []
+        self._jobs: list[Job] = []
+
+    def record(self, change: Change) -> None:
+        self._changes.append(change)
+
+    def emit(self, fact: Fact) -> None:
+        """Adds a fact. Who, why and when are the command's and are filled in."""
+        self._facts.append(fact)
+
+    def order(self, job: Job) -> None:
+        """Adds a job for a work queue."""
+        self._jobs.append(job)
+
+    def version_of(self, change: Change) -> int:
+        """The position of a recorded change; call it after the block."""
+        return self.position - len(self._changes) + 1 + self._changes.index(change)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self._changes or self._facts or self._jobs)
+
+    def entry(self) -> dict[str, object]:
+        """What `append_journal` takes (migrations/0001_initial.sql)."""
+        command = self.command
+        return {
+            "command": {
+                "id": command.id,
+                "kind": command.kind,
+                "at": command.at.isoformat(),
+                "actor": command.actor,
+                "cause": command.cause,
+                "arguments": command.arguments,
+                "traceparent": command.traceparent,
+            },
+            "stamps": "all"
+            if any(c.resource != "imagestreams" for c in self._changes)
+            else "streams",
+            "changes": [
+                {
+                    "group": c.group,
+                    "resource": c.resource,
+                    "namespace": c.namespace,
+                    "name": c.name,
+                    "uid": c.uid,
+                    "type": c.type,
+                    "previous": c.previous,
+                    "body": c.body,
+                    "delta": c.delta,
+                }
+                for c in self._changes
+            ],
+            "facts": self._messages(self._facts, 1),
+            "jobs": self._messages(self._jobs, _FIRST_JOB),
+        }
+
+    def _messages(self, messages: Sequence[Message], first: int) -> list[dict[str, object]]:
+        return [
+            self._message(number, message) for number, message in enumerate(messages, start=first)
+        ]
+
+    def _message(self, number: int, message: Message) -> dict[str, object]:
+        command = self.command
+        data = message.to_data()
+        data["actor"] = command.actor
+        data["cause"] = command.cause
+        data["commandId"] = command.id
+        data["occurredAt"] = format_timestamp(command.at)
+        return {
+            "id": fact_id(command.id, number, message.TYPE),
+            "type": message.TYPE,
+            "subject": subject_of(message.TYPE, data),
+            "data": data,
+        }
+
+
+_APPEND = "SELECT append_journal($1)"
+
+
+@asynccontextmanager
+async def transaction(database: Database, command: Command) -> AsyncIterator[Transaction]:
+    """Opens the one transaction of a command; appends and commits when the block ends well.
+
+    Raises Conflict when another transaction came first and Unavailable when Postgres is away; in
+    both cases nothing was written, except that a connection lost during the commit leaves it open
+    whether it was: the caller answers with an error and the client's retry finds the state.
+    """
+    async with database.connection() as connection:
+        opened = connection.transaction()
+        await opened.start()
+        tx = Transaction(connection, command)
+        try:
+            yield tx
+            if not tx.is_empty:
+                tx.position = await connection.fetchval(_APPEND, tx.entry())
+        except BaseException:
+            await _roll_back(opened)
+            raise
+        async with postgres_errors():
+            # A request that is cancelled here must not leave the outcome of a sent COMMIT unread.
+            await asyncio.shield(opened.commit())
+
+
+async def _roll_back(opened: object) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await opened.rollback()  # type: ignore[attr-defined]
+    except Exception:
+        # The connection is gone or stuck: Postgres rolls back by itself, the first error matters.
+        return
+
+
+_HEAD = "SELECT position FROM journal_head"
+
+
+async def load_head(connection: Connection) -> int:
+    """The newest committed position; in a snapshot, the position its rows belong to."""
+    position: int = await connection.fetchval(_HEAD)
+    return position
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedChange:
+    """A change as it is read back for a watch."""
+
+    position: int
+    at: datetime
+    change: Change
+
+
+_READ = """
+    SELECT position, at, api_group, resource, namespace, name, uid::text, type, previous, body,
+           delta
+    FROM changes WHERE position > $1 ORDER BY position LIMIT $2
+"""
+
+
+async def read_changes(connection: Connection, after: int, limit: int) -> list[RecordedChange]:
+    """Changes after a position, in order, at most `limit`. Holes are transactions without one."""
+    rows = await connection.fetch(_READ, after, limit)
+    return [
+        RecordedChange(
+            row["position"],
+            row["at"],
+            Change(
+                row["api_group"],
+                row["resource"],
+                row["namespace"],
+                row["name"],
+                row["uid"],
+                row["type"],
+                row["previous"],
+                row["body"],
+                row["delta"],
+            ),
+        )
+        for row in rows
+    ]
+
+
+_OLDEST = "SELECT position FROM changes ORDER BY position LIMIT 1"
+
+
+async def load_oldest(connection: Connection) -> int:
+    """The oldest position a watch can still start after, minus one."""
+    position: int | None = await connection.fetchval(_OLDEST)
+    return position - 1 if position is not None else await load_head(connection)
+
+
+def dump_json(value: object) -> bytes:
+    """Canonical JSON: sorted keys, no blanks. Two equal values give equal bytes."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -1,0 +1,297 @@
+"""Writing image streams: rows, journal and facts together, from a value before and one after.
+
+Whoever changes a stream (api or tag-tracker) calls `create_stream`, `save_stream` or
+`delete_stream` with what a pure decision returned; which facts that means is worked out here, so
+that no path can forget one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from tagstream.events.facts import ImportRequested, TagChanged, TagDeleted
+from tagstream.events.message import TagGeneration
+from tagstream.store.journal import Change, Transaction
+from tagstream.streams.delta import HistoryChange, SpecChange, StreamDelta, diff
+from tagstream.streams.image_stream import ImageStream, StreamMetadata, TagReference
+from tagstream.streams.imports import needs_import
+from tagstream.streams.json_form import delta_to_json, metadata_to_json, reference_to_json
+from tagstream.streams.pull_spec import TagMove, find_moves
+from tagstream.streams.sources import followed_tag
+from tagstream.streams.tags import will_move_again
+
+GROUP = "image.openshift.io"
+RESOURCE = "imagestreams"
+
+_INSERT = """
+    INSERT INTO streams (uid, namespace, name, version, generation, created_at, lookup_local,
+                         repository, metadata, labels)
+    VALUES ($1, $2, $3, 0, $4, $5, $6, $7, $8, $9)
+"""
+_UPDATE = """
+    UPDATE streams SET generation = $2, lookup_local = $3, repository = $4, metadata = $5,
+                       labels = $6
+    WHERE uid = $1
+"""
+_DELETE = "DELETE FROM streams WHERE uid = $1"
+_RETIRE_ALL = "UPDATE tag_items SET retired_by = $2 WHERE stream = $1 AND retired_by IS NULL"
+
+
+async def create_stream(tx: Transaction, stream: ImageStream, internal_registry: str) -> Change:
+    """Stores a new stream. Its rows have no version until the journal stamps them."""
+    await tx.connection.execute(
+        _INSERT,
+        stream.uid,
+        stream.namespace,
+        stream.name,
+        stream.generation,
+        stream.created_at,
+        stream.lookup_local,
+        stream.docker_image_repository,
+        metadata_to_json(stream.metadata),
+        dict(stream.metadata.labels),
+    )
+    blank = _blank(stream)
+    delta = diff(blank, stream)
+    await _write_tags(tx, stream, delta)
+    change = _record(tx, stream, delta, "ADDED")
+    _emit(tx, blank, stream, internal_registry)
+    return change
+
+
+async def save_stream(
+    tx: Transaction, before: ImageStream, after: ImageStream, internal_registry: str
+) -> Change | None:
+    """Stores what differs between two values of one locked stream, loaded alike; None when
+    nothing does, and then nothing is written at all."""
+    delta = diff(before, after)
+    if not delta:
+        return None
+    if delta.header_before != delta.header_after:
+        await tx.connection.execute(
+            _UPDATE,
+            after.uid,
+            after.generation,
+            after.lookup_local,
+            after.docker_image_repository,
+            metadata_to_json(after.metadata),
+            dict(after.metadata.labels),
+        )
+    await _write_tags(tx, after, delta)
+    change = _record(tx, after, delta, "MODIFIED")
+    _emit(tx, before, after, internal_registry)
+    return change
+
+
+async def delete_stream(tx: Transaction, stream: ImageStream, internal_registry: str) -> Change:
+    """Removes a whole-loaded, locked stream. Its tag items are retired, not deleted."""
+    blank = replace(_blank(stream), generation=stream.generation, metadata=stream.metadata)
+    delta = diff(stream, blank)
+    await tx.connection.execute(_RETIRE_ALL, stream.uid, tx.command.id)
+    await tx.connection.execute(_DELETE, stream.uid)
+    change = _record(tx, stream, delta, "DELETED")
+    _emit(tx, stream, blank, internal_registry)
+    return change
+
+
+def _blank(stream: ImageStream) -> ImageStream:
+    return replace(
+        stream,
+        generation=0,
+        metadata=StreamMetadata(),
+        lookup_local=False,
+        spec_tags=MappingProxyType({}),
+        status_tags=MappingProxyType({}),
+    )
+
+
+def _record(tx: Transaction, stream: ImageStream, delta: StreamDelta, kind: str) -> Change:
+    change = Change(
+        GROUP,
+        RESOURCE,
+        stream.namespace,
+        stream.name,
+        stream.uid,
+        kind,  # type: ignore[arg-type]
+        stream.version,
+        delta=delta_to_json(delta),
+    )
+    tx.record(change)
+    return change
+
+
+_PUT_SPEC = """
+    INSERT INTO spec_tags (stream, tag, generation, follows, scheduled, body)
+    VALUES ($1, $2, $3, $4, $5, $6)
+    ON CONFLICT (stream, tag) DO UPDATE SET generation = excluded.generation,
+        follows = excluded.follows, scheduled = excluded.scheduled, body = excluded.body
+"""
+_DELETE_SPEC = "DELETE FROM spec_tags WHERE stream = $1 AND tag = ANY ($2)"
+
+
+async def _write_tags(tx: Transaction, stream: ImageStream, delta: StreamDelta) -> None:
+    await _write_spec(tx, stream, delta.spec.items())
+    await _write_items(tx, stream.uid, delta.status.items())
+    await _write_conditions(tx, stream.uid, delta.status.items())
+
+
+async def _write_spec(
+    tx: Transaction, stream: ImageStream, changes: Collection[tuple[str, SpecChange]]
+) -> None:
+    gone = [tag for tag, change in changes if change.after is None]
+    rows = [_spec_row(stream, change.after) for _, change in changes if change.after is not None]
+    if gone:
+        await tx.connection.execute(_DELETE_SPEC, stream.uid, gone)
+    await _execute_many(tx, _PUT_SPEC, rows)
+
+
+def _spec_row(stream: ImageStream, ref: TagReference) -> tuple[object, ...]:
+    return (
+        stream.uid,
+        ref.name,
+        ref.generation,
+        followed_tag(stream.namespace, stream.name, ref),
+        will_move_again(stream, ref.name),
+        reference_to_json(ref),
+    )
+
+
+_RETIRE_TOP = """
+    UPDATE tag_items SET retired_by = $4 WHERE (stream, tag, seq) IN (
+        SELECT stream, tag, seq FROM tag_items
+        WHERE stream = $1 AND tag = $2 AND retired_by IS NULL ORDER BY seq DESC LIMIT $3)
+"""
+_PUSH = """
+    INSERT INTO tag_items (stream, tag, seq, created, reference, image, generation, actor, cause,
+                           command)
+    SELECT $1, $2, coalesce(max(seq), 0) + 1, $3, $4, $5, $6, $7, $8, $9
+    FROM tag_items WHERE stream = $1 AND tag = $2
+"""
+_REGENERATE = """
+    UPDATE tag_items SET generation = $3 WHERE (stream, tag, seq) IN (
+        SELECT stream, tag, seq FROM tag_items
+        WHERE stream = $1 AND tag = $2 AND retired_by IS NULL ORDER BY seq DESC LIMIT 1)
+"""
+
+
+async def _write_items(
+    tx: Transaction, uid: str, changes: Collection[tuple[str, HistoryChange]]
+) -> None:
+    command = tx.command
+    for tag, change in changes:
+        if _only_regenerates(change):
+            await tx.connection.execute(_REGENERATE, uid, tag, change.added[0].generation)
+            continue
+        if change.removed:
+            await tx.connection.execute(_RETIRE_TOP, uid, tag, len(change.removed), command.id)
+    rows = [
+        (
+            uid,
+            tag,
+            event.created,
+            event.docker_image_reference,
+            event.image,
+            event.generation,
+            command.actor,
+            command.cause,
+            command.id,
+        )
+        for tag, change in changes
+        if not _only_regenerates(change)
+        for event in reversed(change.added)
+    ]
+    await _execute_many(tx, _PUSH, rows)
+
+
+def _only_regenerates(change: HistoryChange) -> bool:
+    """The same image, confirmed for a newer generation: no new item."""
+    if len(change.removed) != 1 or len(change.added) != 1:
+        return False
+    old, new = change.removed[0], change.added[0]
+    return replace(old, generation=new.generation) == new
+
+
+_CLEAR_CONDITIONS = "DELETE FROM tag_conditions WHERE stream = $1 AND tag = ANY ($2)"
+_PUT_CONDITION = """
+    INSERT INTO tag_conditions (stream, tag, type, status, reason, message, generation,
+                                transitioned_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+"""
+
+
+async def _write_conditions(
+    tx: Transaction, uid: str, changes: Collection[tuple[str, HistoryChange]]
+) -> None:
+    changed = {t: c for t, c in changes if c.conditions_before != c.conditions_after}
+    cleared = [tag for tag, change in changed.items() if change.conditions_before]
+    if cleared:
+        await tx.connection.execute(_CLEAR_CONDITIONS, uid, cleared)
+    rows = [
+        (uid, tag, c.type, c.status, c.reason, c.message, c.generation, c.last_transition_time)
+        for tag, change in changed.items()
+        for c in change.conditions_after
+    ]
+    await _execute_many(tx, _PUT_CONDITION, rows)
+
+
+async def _execute_many(tx: Transaction, sql: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """One round trip however many rows; `executemany` costs more than `execute` for one."""
+    if len(rows) == 1:
+        await tx.connection.execute(sql, *rows[0])
+    elif rows:
+        await tx.connection.executemany(sql, rows)
+
+
+def _emit(tx: Transaction, before: ImageStream, after: ImageStream, internal_registry: str) -> None:
+    for move in find_moves(before, after, internal_registry):
+        tx.emit(_moved(after, move))
+    pending = [
+        TagGeneration(tag=tag, generation=after.spec_tags[tag].generation or 0)
+        for tag in sorted(after.spec_tags)
+        if needs_import(after, tag) and before.spec_tags.get(tag) != after.spec_tags[tag]
+    ]
+    if pending:
+        tx.emit(
+            ImportRequested(
+                namespace=after.namespace,
+                stream=after.name,
+                stream_uid=after.uid,
+                generation=after.generation,
+                tags=tuple(pending),
+            )
+        )
+
+
+def _moved(stream: ImageStream, move: TagMove) -> TagChanged | TagDeleted:
+    old_policy = str(move.old_reference.reference_policy) if move.old_reference else ""
+    if not move.new_pull_spec:
+        return TagDeleted(
+            namespace=stream.namespace,
+            stream=stream.name,
+            stream_uid=stream.uid,
+            generation=stream.generation,
+            tag=move.tag,
+            old_image=move.old_head.image if move.old_head else "",
+            old_pull_spec=move.old_pull_spec,
+            tag_generation=move.old_head.generation if move.old_head else 0,
+            old_reference_policy=old_policy,
+        )
+    return TagChanged(
+        namespace=stream.namespace,
+        stream=stream.name,
+        stream_uid=stream.uid,
+        generation=stream.generation,
+        tag=move.tag,
+        old_image=move.old_head.image if move.old_head else "",
+        new_image=move.new_head.image if move.new_head else "",
+        old_pull_spec=move.old_pull_spec,
+        new_pull_spec=move.new_pull_spec,
+        tag_generation=move.new_head.generation if move.new_head else 0,
+        old_reference_policy=old_policy,
+        new_reference_policy=(
+            str(move.new_reference.reference_policy) if move.new_reference else ""
+        ),
+        scheduled=will_move_again(stream, move.tag),
+    )

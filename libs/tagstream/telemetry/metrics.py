@@ -1,0 +1,89 @@
+"""Counting: the process's own Prometheus registry, filled from the metrics declared in `names`.
+
+Owns the registry and its text form; serving it is `health`. Every metric of `names` can be counted
+at once; one that was never touched is not shown.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from tagstream.telemetry.names import Metric, MetricKind
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+_registry = CollectorRegistry(auto_describe=False)
+_counters: dict[str, Counter] = {}
+_gauges: dict[str, Gauge] = {}
+_histograms: dict[str, Histogram] = {}
+
+
+def add(metric: Metric, amount: float = 1, **attributes: str) -> None:
+    """Add to a counter. Raises ValueError if the attributes are not exactly the declared ones."""
+    family = _counters.get(metric.name)
+    if family is None:
+        _require(metric, MetricKind.COUNTER)
+        family = _counters[metric.name] = Counter(
+            metric.name, metric.meaning, metric.attributes, registry=_registry
+        )
+    (family.labels(**attributes) if metric.attributes else family).inc(amount)
+
+
+def put(metric: Metric, value: float, **attributes: str) -> None:
+    """Set a gauge. Raises ValueError if the attributes are not exactly the declared ones."""
+    _gauge(metric, attributes).set(value)
+
+
+def shift(metric: Metric, amount: float, **attributes: str) -> None:
+    """Move a gauge up or down. Raises ValueError like `put`."""
+    _gauge(metric, attributes).inc(amount)
+
+
+def observe(metric: Metric, value: float, **attributes: str) -> None:
+    """Record one value, in the metric's unit. Raises ValueError like `add`."""
+    family = _histograms.get(metric.name)
+    if family is None:
+        _require(metric, MetricKind.HISTOGRAM)
+        family = _histograms[metric.name] = Histogram(
+            metric.name,
+            metric.meaning,
+            metric.attributes,
+            registry=_registry,
+            buckets=metric.buckets,
+        )
+    (family.labels(**attributes) if metric.attributes else family).observe(value)
+
+
+@contextmanager
+def timed(metric: Metric, **attributes: str) -> Iterator[None]:
+    """Record how many seconds the block took, whether or not it raises."""
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        observe(metric, time.perf_counter() - started, **attributes)
+
+
+def render() -> bytes:
+    """All metrics counted so far, as Prometheus text of type `CONTENT_TYPE`."""
+    return generate_latest(_registry)
+
+
+def _gauge(metric: Metric, attributes: dict[str, str]) -> Gauge:
+    family = _gauges.get(metric.name)
+    if family is None:
+        _require(metric, MetricKind.GAUGE)
+        family = _gauges[metric.name] = Gauge(
+            metric.name, metric.meaning, metric.attributes, registry=_registry
+        )
+    return family.labels(**attributes) if metric.attributes else family
+
+
+def _require(metric: Metric, kind: MetricKind) -> None:
+    if metric.kind is not kind:
+        raise ValueError(f"{metric.name} is a {metric.kind.value}, not a {kind.value}")

@@ -1,0 +1,1 @@
+"""From the journal to watchers: each change once, in order, whole."""

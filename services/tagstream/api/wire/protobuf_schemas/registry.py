@@ -1,0 +1,30 @@
+"""Which field table belongs to an apiVersion and kind."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tagstream.api.wire.protobuf_schemas import (
+    authentication_v1,
+    authorization_v1,
+    core_v1,
+    meta_v1,
+    rbac_v1,
+)
+from tagstream.api.wire.protobuf_schemas.model import MessageSpec
+
+_GROUPS: Final = {
+    "v1": core_v1.KINDS,
+    "meta.k8s.io/v1": meta_v1.KINDS,
+    "rbac.authorization.k8s.io/v1": rbac_v1.KINDS,
+    "authorization.k8s.io/v1": authorization_v1.KINDS,
+    "authentication.k8s.io/v1": authentication_v1.KINDS,
+}
+_SPECS: Final[dict[tuple[str, str], MessageSpec]] = {
+    (version, kind): spec for version, kinds in _GROUPS.items() for kind, spec in kinds.items()
+}
+
+
+def get_message(api_version: str, kind: str) -> MessageSpec | None:
+    """The field table, None for a kind without protobuf. Options and Status fit any version."""
+    return _SPECS.get((api_version, kind)) or meta_v1.COMMON_KINDS.get(kind)

@@ -1,0 +1,1 @@
+"""The importer: reads images out of registries and says what they mean."""

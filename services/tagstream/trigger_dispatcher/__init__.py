@@ -1,0 +1,1 @@
+"""trigger-dispatcher: makes workloads follow image stream tags."""

@@ -1,0 +1,43 @@
+"""What the dispatcher's handlers are given, and what a reaction was caused by."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tagstream.kube.client import KubeClient
+from tagstream.store.database import Connection, Database
+from tagstream.trigger_dispatcher.locks import KeyedLocks
+
+CONCURRENT_REACTIONS = 16
+ACTOR = "system:tagstream:trigger-dispatcher"
+
+ResolveTag = Callable[[Connection, str, str, str], Awaitable[str | None]]
+"""From namespace, stream and tag to the pull spec it resolves to now; None when it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why workloads are looked at: one readable sentence part, and the event if there was one."""
+
+    text: str
+    event_id: str = ""
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """The outside world; `slots` bounds how many reactions run at once in this process."""
+
+    database: Database
+    kube: KubeClient
+    cluster: str
+    resolve_tag: ResolveTag
+    clock: Callable[[], datetime]
+    new_id: Callable[[], str]
+    locks: KeyedLocks = field(default_factory=KeyedLocks)
+    slots: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(CONCURRENT_REACTIONS)
+    )

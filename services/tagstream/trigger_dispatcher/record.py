@@ -1,0 +1,188 @@
+"""What a reaction leaves behind: rows of the index, and facts in the journal.
+
+Owns the three transactions a reaction can end with. Nothing here talks to the cluster.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tagstream.errors import Conflict
+from tagstream.events.facts import TriggerFact, TriggerFailed, TriggerFired, TriggerSkipped
+from tagstream.events.outgoing import subject_of
+from tagstream.store import workload_triggers
+from tagstream.store.database import Connection
+from tagstream.store.journal import Command, Message, Transaction, transaction
+from tagstream.trigger_dispatcher.deps import ACTOR, Cause, Deps
+from tagstream.trigger_dispatcher.index import to_index, to_row
+from tagstream.trigger_dispatcher.matching import (
+    Change,
+    StreamTag,
+    Workload,
+    list_followings_or_none,
+)
+
+_IDS = uuid.UUID("6f1d0a52-0d3c-5a53-9c0c-6a8f3f1b7d10")
+_LONGEST_DELAY_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a fact says of one trigger; images are empty when none was computed."""
+
+    source: StreamTag
+    field_path: str
+    old_image: str = ""
+    new_image: str = ""
+
+
+def tell(changes: tuple[Change, ...]) -> tuple[Told, ...]:
+    """The changes as facts tell them."""
+    return tuple(
+        Told(c.source, c.field_path, c.image.old_image, c.image.new_image) for c in changes
+    )
+
+
+async def load_resolved(
+    deps: Deps, connection: Connection, workloads: Iterable[Workload]
+) -> dict[StreamTag, str]:
+    """What the active triggers of the workloads resolve to now; tags without an image are absent.
+
+    An annotation that cannot be decoded follows nothing; deciding on it tells why.
+    """
+    wanted = {source for workload in workloads for source in _active_sources(workload)}
+    resolved: dict[StreamTag, str] = {}
+    for source in sorted(wanted):
+        image = await deps.resolve_tag(connection, source.namespace, source.stream, source.tag)
+        if image is not None:
+            resolved[source] = image
+    return resolved
+
+
+async def record_fired(
+    deps: Deps, workload: Workload, told: tuple[Told, ...], cause: Cause
+) -> Mapping[StreamTag, str]:
+    """Store the workload as the patch left it, with a `TriggerFired` for each tag that fired.
+
+    Answers what its tags resolve to *after* the patch: had one moved in the meantime, the patch
+    would be a step back, and the caller goes on with the new image.
+    """
+    # One patch gives one resourceVersion, so the same patch can never be recorded twice.
+    command_id = _id_from(workload, "fired", workload.resource_version)
+    row, triggers = to_index(workload)
+    async with transaction(deps.database, _command(deps, command_id, "trigger", cause)) as tx:
+        await workload_triggers.save_workload(tx.connection, row, triggers, tx.command.at)
+        resolved = await load_resolved(deps, tx.connection, [workload])
+        _emit(tx, TriggerFired, workload, told)
+    return resolved
+
+
+async def record_failed(
+    deps: Deps,
+    workload: Workload,
+    told: tuple[Told, ...],
+    failure: tuple[str, str],
+    cause: Cause,
+    *,
+    final: bool,
+) -> None:
+    """Count the failure and say when to try again: 1 s, doubling to 30 s; never when `final`.
+
+    `failure` is a CamelCase reason and a sentence. Only the first failure in a row is a fact.
+    """
+    async with transaction(deps.database, _command(deps, deps.new_id(), "trigger", cause)) as tx:
+        row = to_row(workload)
+        known = await workload_triggers.load_workload(tx.connection, row.key)
+        failures = known.failures if known and known.body == row.body else 0
+        delay = timedelta(seconds=min(_LONGEST_DELAY_S, 2.0 ** min(failures, 10)))
+        await workload_triggers.save_failure(
+            tx.connection, row, failures + 1, None if final else tx.command.at + delay
+        )
+        if failures == 0:
+            _emit(tx, TriggerFailed, workload, told, failure)
+
+
+async def record_skipped(
+    deps: Deps, workload: Workload, told: tuple[Told, ...], cause: Cause
+) -> None:
+    """Say once for each change of a tag that a pause kept the workload from following it."""
+    if not cause.event_id:
+        return
+    command_id = _id_from(workload, "skipped", cause.event_id)
+    try:
+        async with transaction(deps.database, _command(deps, command_id, "trigger", cause)) as tx:
+            _emit(tx, TriggerSkipped, workload, told, ("Paused", "triggers are paused here"))
+    except Conflict:
+        # The event was delivered before, and the fact is already there.
+        return
+
+
+async def record_settled(deps: Deps, workload: Workload) -> None:
+    """Forget failures and pending looks: the workload has all its images."""
+    async with deps.database.connection() as connection:
+        await workload_triggers.settle_workload(connection, to_row(workload))
+
+
+async def record_gone(deps: Deps, workload: Workload) -> None:
+    """Drop a workload that the cluster no longer has."""
+    async with deps.database.connection() as connection:
+        await workload_triggers.drop_workload(connection, to_row(workload).key)
+
+
+def _active_sources(workload: Workload) -> set[StreamTag]:
+    return {f.source for f in list_followings_or_none(workload) if not f.trigger.paused}
+
+
+def _command(deps: Deps, command_id: str, kind: str, cause: Cause) -> Command:
+    return Command(
+        id=command_id,
+        kind=kind,
+        at=deps.clock(),
+        actor=ACTOR,
+        cause=cause.text,
+        arguments={"event": cause.event_id} if cause.event_id else {},
+        traceparent=cause.traceparent,
+    )
+
+
+def _emit(
+    tx: Transaction,
+    kind: type[TriggerFact],
+    workload: Workload,
+    told: tuple[Told, ...],
+    failure: tuple[str, str] = ("", ""),
+) -> None:
+    """One fact for each tag, in the order of the triggers."""
+    by_source: dict[StreamTag, list[Told]] = {}
+    for one in told:
+        by_source.setdefault(one.source, []).append(one)
+    for source, group in by_source.items():
+        fact = kind(
+            namespace=source.namespace,
+            stream=source.stream,
+            tag=source.tag,
+            actor=tx.command.actor,
+            cause=tx.command.cause,
+            command_id=tx.command.id,
+            occurred_at=tx.command.at,
+            cluster=workload.key.cluster,
+            api_version=workload.key.api_version,
+            kind=workload.key.kind,
+            workload_namespace=workload.key.namespace,
+            workload_name=workload.key.name,
+            field_paths=tuple(one.field_path for one in group),
+            old_pull_spec=group[0].old_image,
+            new_pull_spec=group[0].new_image,
+            reason=failure[0],
+            message=failure[1],
+        )
+        data = fact.to_data()
+        tx.emit(Message(kind.TYPE, subject_of(kind.TYPE, data), data))
+
+
+def _id_from(workload: Workload, what: str, detail: str) -> str:
+    parts = (what, workload.key.cluster, workload.uid, str(workload.key), detail)
+    return str(uuid.uuid5(_IDS, "\n".join(parts)))

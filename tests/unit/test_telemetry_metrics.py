@@ -1,0 +1,40 @@
+"""Metrics are declared once and counted only as declared."""
+
+from __future__ import annotations
+
+import pytest
+
+from tagstream.telemetry import metrics, names
+
+
+def test_every_name_is_unique_and_says_its_unit() -> None:
+    assert len({metric.name for metric in names.METRICS}) == len(names.METRICS)
+    assert len({span.name for span in names.SPANS}) == len(names.SPANS)
+    for metric in names.METRICS:
+        assert metric.name.startswith("tagstream_")
+        assert metric.meaning.endswith(".")
+        assert (metric.kind is names.MetricKind.COUNTER) == metric.name.endswith("_total")
+        assert metric.unit == "" or metric.name.endswith(f"_{metric.unit}")
+
+
+def test_counting_shows_in_the_text_form() -> None:
+    metrics.add(names.TAG_MOVES, cause="push")
+    metrics.add(names.TAG_MOVES, 2, cause="push")
+    metrics.put(names.RELAY_LAG, 7)
+    metrics.shift(names.RELAY_LAG, -2)
+    with metrics.timed(names.MESSAGE_DURATION, consumer="c"):
+        pass
+    text = metrics.render().decode()
+    assert 'tagstream_tag_moves_total{cause="push"} 3.0' in text
+    assert "tagstream_relay_lag_positions 5.0" in text
+    assert 'tagstream_message_duration_seconds_count{consumer="c"} 1.0' in text
+
+
+def test_undeclared_attributes_are_refused() -> None:
+    with pytest.raises(ValueError, match="label"):
+        metrics.add(names.TAG_MOVES, stream="app")
+
+
+def test_a_metric_is_counted_as_its_kind() -> None:
+    with pytest.raises(ValueError, match="is a gauge"):
+        metrics.add(names.WORKLOADS_FAILING)
