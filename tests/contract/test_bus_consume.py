@@ -7,9 +7,11 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+
 from fakes.bus_world import BusWorld, MemoryDeadLetters, bus_world, ready, running, until
 from fakes.nats_server import NatsServer
-from tagstream.bus.consume import Consumer, ConsumeSettings, Handled
+from tagstream.bus.consume import Consumer, Handled
+from tagstream.bus.consume_settings import ConsumeSettings
 from tagstream.bus.message import Message
 from tagstream.bus.outcomes import Deferred, Outcome
 from tagstream.bus.topology import ensure_streams

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
+
 from fakes.bus_world import (
     BusWorld,
     MemoryCursor,

@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
+from faststream.nats import NatsBroker
+
 from fakes.bus_world import BusWorld, bus_world
 from fakes.nats_server import NatsServer
-from faststream.nats import NatsBroker
-from tagstream.bus.requests import REPLY_MAX_BYTES, build_broker, request
+from tagstream.bus.requests import REPLY_MAX_BYTES, build_broker, request, start_serving
 from tagstream.errors import (
     Conflict,
     InvalidInput,
@@ -42,17 +43,21 @@ async def test_three_replicas_share_the_requests_and_each_is_answered_once(
     world: BusWorld,
 ) -> None:
     answered: dict[str, int] = {}
+
+    def replica(name: str) -> NatsBroker:
+        broker = broker_for(world, name)
+
+        @broker.subscriber(world.subject, queue="importer", max_workers=8)
+        async def on_fetch(body: bytes) -> bytes:
+            answered[name] = answered.get(name, 0) + 1
+            return b"answer to " + body
+
+        return broker
+
     async with AsyncExitStack() as stack:
         for name in ("one", "two", "three"):
-            broker = broker_for(world, name)
-
-            @broker.subscriber(world.subject, queue="importer", max_workers=8)
-            async def on_fetch(body: bytes, name: str = name) -> bytes:
-                answered[name] = answered.get(name, 0) + 1
-                return b"answer to " + body
-
-            await stack.enter_async_context(broker)
-            await broker.start()
+            broker = await stack.enter_async_context(replica(name))
+            await start_serving(broker)
         answers = await asyncio.gather(
             *(request(world.nc, world.subject, f"{n}".encode(), timeout_s=2) for n in range(60))
         )
@@ -69,7 +74,7 @@ async def test_one_replica_answers_requests_beside_one_another(world: BusWorld) 
             await asyncio.sleep(0.2)
             return body
 
-        await broker.start()
+        await start_serving(broker)
         async with asyncio.timeout(0.7):
             await asyncio.gather(
                 *(request(world.nc, world.subject, b"x", timeout_s=2) for _ in range(4))
@@ -93,7 +98,7 @@ async def test_a_handler_s_error_reaches_the_asker(world: BusWorld, error: Tagst
         async def on_fetch(body: bytes) -> bytes:
             raise error
 
-        await broker.start()
+        await start_serving(broker)
         with pytest.raises(type(error)) as caught:
             await request(world.nc, world.subject, b"x", timeout_s=2)
     assert str(caught.value) == str(error)
@@ -107,7 +112,7 @@ async def test_a_bug_is_answered_at_once_without_its_text(world: BusWorld) -> No
         async def on_fetch(body: bytes) -> bytes:
             raise RuntimeError("password=hunter2")
 
-        await broker.start()
+        await start_serving(broker)
         with pytest.raises(TagstreamError) as caught:
             await request(world.nc, world.subject, b"x", timeout_s=2)
     assert type(caught.value) is TagstreamError
@@ -121,7 +126,7 @@ async def test_a_reply_that_nats_cannot_carry_is_an_error_not_a_timeout(world: B
         async def on_fetch(body: bytes) -> bytes:
             return b"x" * (REPLY_MAX_BYTES + 1)
 
-        await broker.start()
+        await start_serving(broker)
         with pytest.raises(TagstreamError, match="more than NATS carries"):
             await request(world.nc, world.subject, b"x", timeout_s=2)
 
@@ -145,6 +150,6 @@ async def test_no_answer_in_time_is_unavailable(world: BusWorld) -> None:
             await asyncio.sleep(0.4)
             return body
 
-        await broker.start()
+        await start_serving(broker)
         with pytest.raises(Unavailable, match="no answer"):
             await request(world.nc, world.subject, b"x", timeout_s=0.1)

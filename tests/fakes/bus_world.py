@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from fakes.nats_server import NatsServer
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import NotFoundError
+
+from fakes.nats_server import NatsServer
 from tagstream.bus.connection import connect
 from tagstream.bus.consume import Consumer
 from tagstream.bus.message import Message
@@ -159,7 +160,9 @@ class BusWorld:
     async def stored(self) -> list[str]:
         """The bodies in the stream, oldest first."""
         state = (await self.js.stream_info(self.stream)).state
-        bodies = []
+        bodies: list[str] = []
+        if not state.messages:
+            return bodies
         for seq in range(state.first_seq, state.last_seq + 1):
             message = await self.js.get_msg(self.stream, seq)
             bodies.append((message.data or b"").decode())

@@ -174,9 +174,7 @@ def push_image(base_url: str, repository: str, tag: str, built: BuiltImage | Bui
     return built.digest
 
 
-def _push_blobs(
-    connection: http.client.HTTPConnection, repository: str, built: BuiltImage
-) -> None:
+def _push_blobs(connection: http.client.HTTPConnection, repository: str, built: BuiltImage) -> None:
     for blob in built.blobs:
         location = _call(connection, "POST", f"/v2/{repository}/blobs/uploads/", b"", {}, 202)
         split = urlsplit(location)

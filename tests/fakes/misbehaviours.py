@@ -14,9 +14,7 @@ from aiohttp import web
 Misbehaviour = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 
 
-def fail(
-    status: int, *, headers: dict[str, str] | None = None, body: bytes = b""
-) -> Misbehaviour:
+def fail(status: int, *, headers: dict[str, str] | None = None, body: bytes = b"") -> Misbehaviour:
     """Answer with this status: 429 with `Retry-After`, 502, 404 with any body, ..."""
 
     async def behave(request: web.Request) -> web.StreamResponse:

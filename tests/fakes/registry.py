@@ -311,9 +311,7 @@ class FakeRegistry(_Server):
         assert self.token_server is not None
         scope = self.token_server.tokens.get(authorization.removeprefix("Bearer "))
         found = _PATH.fullmatch(request.path)
-        return scope is not None and (
-            found is None or scope == f"repository:{found['repo']}:pull"
-        )
+        return scope is not None and (found is None or scope == f"repository:{found['repo']}:pull")
 
     def _serve(self, request: web.Request) -> web.Response:
         if request.path == "/v2/":

@@ -19,10 +19,10 @@ def test_one_key_runs_one_after_another_in_order() -> None:
     chosen = lanes()
     for item in ("a1", "a2", "a3"):
         assert chosen.offer("a", item)
-    order = []
-    while (item := chosen.take()) is not None:
+    order: list[str] = []
+    while (first := chosen.take()) is not None:
         assert chosen.take() is None
-        order.append(item)
+        order.append(first)
         chosen.done("a")
     assert order == ["a1", "a2", "a3"]
 
@@ -61,10 +61,10 @@ def test_keys_take_turns() -> None:
     for item in ("a1", "a2", "a3"):
         chosen.offer("a", item)
     chosen.offer("b", "b1")
-    order = []
-    while (item := chosen.take()) is not None:
-        order.append(item)
-        chosen.done(item[0])
+    order: list[str] = []
+    while (turn := chosen.take()) is not None:
+        order.append(turn)
+        chosen.done(turn[0])
     assert order == ["a1", "b1", "a2", "a3"]
 
 

@@ -43,7 +43,7 @@ def test_wrong_settings_are_listed_without_their_values(capsys: pytest.CaptureFi
 
     assert run_service(main) == 1
     err = capsys.readouterr().err
-    assert err.startswith("error: wrong settings: port: ")
+    assert err.startswith("error: wrong settings: TAGSTREAM_PORT: ")
     assert "hunter2" not in err
 
 

@@ -19,8 +19,9 @@ from nats.errors import Error as NatsError
 from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
+from tagstream.bus.cancellation import raise_if_cancelled
+from tagstream.bus.consume_settings import ConsumeSettings, build_lanes
 from tagstream.bus.delivery import DeadLetters, Delivery, Settler
-from tagstream.bus.lanes import Lanes
 from tagstream.bus.message import Message, parse_message
 from tagstream.bus.outcomes import Deferred, Outcome
 from tagstream.bus.pull import PullSource
@@ -35,28 +36,6 @@ _REPAIR_DELAY_MAX_S = 5.0
 _REPAIR_FORGOTTEN_S = 15.0
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ConsumeSettings:
-    """Limits and intervals that seldom change.
-
-    `prefetch` messages wait here beside the running ones (default: as many as may run, or four
-    times that with lanes). `handler_max_s` ends a handler that hangs; `hold_max_s` ends the
-    heartbeats of a message that is still not done. `grace_s` is how long a stop waits for
-    running handlers.
-    """
-
-    prefetch: int | None = None
-    lane_waiting_max: int | None = None
-    lane_full_delay_s: float = 0.25
-    max_deliveries: int = 8
-    handler_max_s: float = 300.0
-    hold_max_s: float = 900.0
-    grace_s: float = 20.0
-    pull_expires_s: float = 30.0
-    pull_heartbeat_s: float = 5.0
-    watchdog_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +82,7 @@ class Consumer:
         self._handler, self._lane, self._ensure = handler, lane, ensure
         self._on_handled, self._clock, self._rand = on_handled, clock, rand
         self._concurrency = concurrency
-        self._lanes = _build_lanes(self._settings, concurrency, lane_limit if lane else None)
+        self._lanes = build_lanes(self._settings, concurrency, lane_limit if lane else None)
         self._room = self._lanes.free()
         self._settler = Settler(
             spec.durable,
@@ -164,6 +143,7 @@ class Consumer:
 
     async def _pull(self, stop: asyncio.Event) -> None:
         while not stop.is_set():
+            raise_if_cancelled()
             self._wake.clear()
             self._source.check()
             if self._nc.is_connected:
@@ -204,8 +184,8 @@ class Consumer:
             await ensure_consumer(self._js, self._spec)
         except Exception as error:
             # Whatever it is, it is seen in readiness and tried again: a consumer never ends.
-            self._problem = repr(error)
-            self._source.forget(repr(error))
+            self._problem = f"{type(error).__name__}: {error}"
+            self._source.forget(self._problem)
             return
         self._settler.attempts.clear()
         self._source.forget(None)
@@ -299,6 +279,7 @@ class Consumer:
     async def _watch_forever(self) -> None:
         """Look at the consumer from outside: gone, changed, or has messages that do not come."""
         while True:
+            raise_if_cancelled()
             await asyncio.sleep(self._settings.watchdog_s)
             if not self._nc.is_connected or self._source.fault is not None:
                 continue
@@ -339,28 +320,6 @@ class Consumer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._nc.is_connected:
             await _within(_FLUSH_TIMEOUT_S, self._nc.flush())
-
-
-def _build_lanes(
-    settings: ConsumeSettings, concurrency: int, lane_limit: int | None
-) -> Lanes[Delivery]:
-    prefetch = settings.prefetch
-    if lane_limit is None:
-        prefetch = concurrency if prefetch is None else prefetch
-        return Lanes(
-            concurrency=concurrency,
-            lane_limit=concurrency,
-            lane_waiting_max=prefetch,
-            waiting_max=prefetch,
-        )
-    prefetch = 4 * concurrency if prefetch is None else prefetch
-    lane_waiting_max = settings.lane_waiting_max
-    return Lanes(
-        concurrency=concurrency,
-        lane_limit=lane_limit,
-        lane_waiting_max=max(8, prefetch // 4) if lane_waiting_max is None else lane_waiting_max,
-        waiting_max=prefetch,
-    )
 
 
 async def _wait_or_stop(stop: asyncio.Event, delay_s: float) -> None:

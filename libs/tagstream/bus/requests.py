@@ -47,9 +47,10 @@ def build_broker(
 ) -> NatsBroker:
     """A FastStream broker with a connection of its own and our settings.
 
-    Register with `@broker.subscriber(subject, queue=..., max_workers=n)`: without `max_workers` a
-    replica answers one request after another. A durable subscriber put on it by mistake would
-    retry a failed message, where FastStream's default throws it away.
+    Handlers get the body as bytes, which FastStream would otherwise guess to be JSON. Register
+    with `@broker.subscriber(subject, queue=..., max_workers=n)`: without `max_workers` a replica
+    answers one request after another. A durable subscriber put on it by mistake would retry a
+    failed message, where FastStream's default throws it away.
     """
     return NatsBroker(
         url.split(","),
@@ -57,9 +58,23 @@ def build_broker(
         ack_policy=AckPolicy.NACK_ON_ERROR,
         graceful_timeout=graceful_timeout_s,
         middlewares=[ErrorReplies],
+        decoder=_body_as_sent,
         logger=None,
         **build_settings(name, on_closed, on_error),
     )
+
+
+async def start_serving(broker: NatsBroker) -> None:
+    """Start the subscribers and return once the server knows them.
+
+    `broker.start()` alone returns earlier: a request in between finds nobody listening.
+    """
+    await broker.start()
+    await (await broker.connect()).flush()
+
+
+async def _body_as_sent(msg: StreamMessage[Any]) -> Any:
+    return msg.body
 
 
 class ErrorReplies(BaseMiddleware):

@@ -46,6 +46,7 @@ _STREAM_FIELDS = (
     "deny_delete",
     "deny_purge",
     "allow_direct",
+    "allow_atomic",
 )
 
 _log = structlog.get_logger(__name__)
@@ -89,6 +90,7 @@ def events_stream_config(
         num_replicas=replicas,
         duplicate_window=DUPLICATE_WINDOW_S,
         allow_direct=True,
+        allow_atomic=True,
         deny_delete=True,
         deny_purge=True,
     )
@@ -115,6 +117,7 @@ def jobs_stream_config(
         num_replicas=replicas,
         duplicate_window=DUPLICATE_WINDOW_S,
         allow_direct=True,
+        allow_atomic=True,
     )
 
 

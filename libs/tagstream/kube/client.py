@@ -37,6 +37,10 @@ _MAX_OBJECT_BYTES = 4 * 1024 * 1024
 _MAX_LIST_BYTES = 64 * 1024 * 1024
 
 
+class _Disconnected(Upstream):
+    """The connection ended before an answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectList:
     """Objects of a list, and the version a watch continues from."""
@@ -154,8 +158,13 @@ class KubeClient:
         A `test` operation that fails raises InvalidInput or Conflict, as the server prefers.
         """
         kind = MERGE_PATCH if isinstance(patch, Mapping) else JSON_PATCH
-        body = orjson.dumps(patch)
-        return await self._send("PATCH", resource.path(namespace, name), body, content_type=kind)
+        path, body = resource.path(namespace, name), orjson.dumps(patch)
+        try:
+            return await self._send("PATCH", path, body, content_type=kind)
+        except _Disconnected:
+            # Mostly a kept-alive connection that the server closed as we wrote to it. Patches of
+            # members may be sent twice; other verbs are repeated by the HTTP library or not at all.
+            return await self._send("PATCH", path, body, content_type=kind)
 
     async def delete(
         self, resource: ResourceType, namespace: str | None, name: str, *, uid: str = ""
@@ -170,8 +179,8 @@ class KubeClient:
         self, path: str, params: Mapping[str, str], *, idle_s: float, total_s: float
     ) -> AsyncIterator[aiohttp.StreamReader]:
         """An answer that is read line by line; silence of `idle_s` raises Upstream (transient)."""
-        timeout = aiohttp.ClientTimeout(total=total_s, connect=10, sock_read=idle_s)
-        async with self._request("GET", path, params=params, timeout=timeout) as answer:
+        limits = aiohttp.ClientTimeout(total=total_s, connect=10, sock_read=idle_s)
+        async with self._request("GET", path, params=params, limits=limits) as answer:
             yield answer.content
 
     async def _send(
@@ -207,7 +216,7 @@ class KubeClient:
         data: bytes | None = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-        timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own type
+        limits: aiohttp.ClientTimeout | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         if self._session is None:
             raise RuntimeError("the client is closed")
@@ -219,7 +228,7 @@ class KubeClient:
                 data=data,
                 params=params,
                 headers={**(headers or {}), **self._identity()},
-                timeout=timeout or self._session.timeout,
+                timeout=limits or self._session.timeout,
                 allow_redirects=False,
                 server_hostname=self._config.tls_server_name or None,
             ) as answer:
@@ -280,5 +289,7 @@ def _page_items(page: KubeObject, resource: ResourceType) -> tuple[KubeObject, .
 def _no_answer(method: str, path: str, error: Exception) -> Upstream:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
         return Upstream(f"{method} {path}: TLS to the cluster failed: {error}")
+    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError):
+        return _Disconnected(f"{method} {path}: the cluster hung up", transient=True)
     reason = "timed out" if isinstance(error, TimeoutError) else str(error) or type(error).__name__
     return Upstream(f"{method} {path}: the cluster does not answer: {reason}", transient=True)

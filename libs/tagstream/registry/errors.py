@@ -106,7 +106,8 @@ def translate_client_error(method: str, url: URL, error: BaseException) -> Regis
 
 def _translate_causes(method: str, url: URL, error: BaseException) -> RegistryError:
     for cause in _causes(error):
-        if isinstance(cause, ssl.SSLError):
+        # aiohttp's own are SSLErrors as well, without the fields of one.
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, aiohttp.ClientError):
             return network_error(method, url, TLS, _tls_text(cause, url))
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno is not None:

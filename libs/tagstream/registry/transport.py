@@ -126,9 +126,8 @@ class Transport:
             retry_after_s=outcome.retry_after_s,
         )
         remaining_s = ask.remaining_s()
-        if wait_s is None or (remaining_s is not None and wait_s >= remaining_s):
-            return None
-        return wait_s
+        longest_s = self.limits.request_timeout_s if remaining_s is None else remaining_s
+        return None if wait_s is None or wait_s >= longest_s else wait_s
 
     async def _send_once(
         self,
@@ -139,15 +138,31 @@ class Transport:
         max_bytes: int,
         limit_s: float,
     ) -> Answer:
+        slot = self.hosts.slot(url.authority)
         try:
-            # Queueing for a slot counts against the import's deadline only: busy is not slow.
-            async with asyncio.timeout_at(ask.deadline), self.hosts.slot(url.authority):
-                if self.budget is not None:
-                    await self.budget.acquire(url.authority, ask.budget_key)
-                async with asyncio.timeout(limit_s):
+            # Queueing counts against the import's deadline only: a busy host is not a slow one.
+            if slot.locked() or self.budget is not None:
+                async with asyncio.timeout_at(ask.deadline):
+                    await slot.acquire()
+                    await self._acquire_budget(url, ask, slot)
+            else:
+                await slot.acquire()
+            try:
+                async with asyncio.timeout_at(_end_of(limit_s, ask)):
                     return await self._follow(method, url, headers, ask, max_bytes)
+            finally:
+                slot.release()
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise translate_client_error(method, url, error) from error
+
+    async def _acquire_budget(self, url: URL, ask: Ask, slot: asyncio.Semaphore) -> None:
+        if self.budget is None:
+            return
+        try:
+            await self.budget.acquire(url.authority, ask.budget_key)
+        except BaseException:
+            slot.release()
+            raise
 
     async def _follow(
         self, method: str, url: URL, headers: Mapping[str, str], ask: Ask, max_bytes: int
@@ -200,6 +215,11 @@ class Transport:
             if len(body) > max_bytes:
                 raise _too_large(method, url, max_bytes)
         return Answer(response.status, response.headers, body, url)
+
+
+def _end_of(limit_s: float, ask: Ask) -> float:
+    end = asyncio.get_running_loop().time() + limit_s
+    return end if ask.deadline is None else min(end, ask.deadline)
 
 
 _NO_OTHER_TIMEOUT = aiohttp.ClientTimeout(total=None)

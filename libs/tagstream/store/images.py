@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tagstream.store.database import Connection, Row
-from tagstream.store.journal import Change, Transaction
+from tagstream.store.journal import Change, ChangeType, Transaction
+from tagstream.streams.json_form import format_time
 
 GROUP = "image.openshift.io"
 RESOURCE = "images"
@@ -124,13 +125,36 @@ async def store_images(
         [image_metadata(bodies[digest]) for digest in digests],
         [dict(bodies[digest]) for digest in digests],
     )
-    changes = [
-        Change(GROUP, RESOURCE, "", row["digest"], row["uid"], "ADDED", 0, body=row["body"])
+    return [
+        _record(tx, "ADDED", row["digest"], row["uid"], 0, tx.command.at, row["body"])
         for row in rows
     ]
-    for change in changes:
-        tx.record(change)
-    return changes
+
+
+def _record(
+    tx: Transaction,
+    kind: ChangeType,
+    digest: str,
+    uid: str,
+    previous: int,
+    created_at: datetime,
+    body: Mapping[str, object],
+) -> Change:
+    """Journals the whole object, as a watch shows it."""
+    shown = {
+        **body,
+        "kind": "Image",
+        "apiVersion": f"{GROUP}/v1",
+        "metadata": {
+            "name": digest,
+            "uid": uid,
+            "creationTimestamp": format_time(created_at),
+            **image_metadata(body),
+        },
+    }
+    change = Change(GROUP, RESOURCE, "", digest, uid, kind, previous, body=shown)
+    tx.record(change)
+    return change
 
 
 def image_metadata(body: Mapping[str, object]) -> dict[str, object]:
@@ -155,18 +179,12 @@ async def lock_image(connection: Connection, digest: str) -> StoredImage | None:
 async def update_image(tx: Transaction, before: StoredImage, body: Mapping[str, object]) -> Change:
     """Stores the new body of a locked image."""
     await tx.connection.execute(_UPDATE, before.digest, image_metadata(body), dict(body))
-    change = Change(
-        GROUP, RESOURCE, "", before.digest, before.uid, "MODIFIED", before.version, body=body
+    return _record(
+        tx, "MODIFIED", before.digest, before.uid, before.version, before.created_at, body
     )
-    tx.record(change)
-    return change
 
 
 async def delete_image(tx: Transaction, gone: StoredImage) -> Change:
     """Removes a locked image; streams keep naming it."""
     await tx.connection.execute(_DELETE, gone.digest)
-    change = Change(
-        GROUP, RESOURCE, "", gone.digest, gone.uid, "DELETED", gone.version, body=gone.body
-    )
-    tx.record(change)
-    return change
+    return _record(tx, "DELETED", gone.digest, gone.uid, gone.version, gone.created_at, gone.body)

@@ -24,7 +24,7 @@ from tagstream.events.facts import Fact
 from tagstream.events.jobs import Job
 from tagstream.events.message import Message, format_timestamp
 from tagstream.events.outgoing import subject_of
-from tagstream.store.database import Connection, Database, postgres_errors
+from tagstream.store.database import Connection, Database, Row, postgres_errors
 
 Json = Mapping[str, object]
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -161,8 +161,12 @@ _APPEND = "SELECT append_journal($1)"
 
 
 @asynccontextmanager
-async def transaction(database: Database, command: Command) -> AsyncIterator[Transaction]:
+async def transaction(
+    database: Database, command: Command, *, dry_run: bool = False
+) -> AsyncIterator[Transaction]:
     """Opens the one transaction of a command; appends and commits when the block ends well.
+
+    A dry run does everything but append and commit, and leaves no trace.
 
     Raises Conflict when another transaction came first and Unavailable when Postgres is away; in
     both cases nothing was written, except that a connection lost during the commit leaves it open
@@ -174,14 +178,17 @@ async def transaction(database: Database, command: Command) -> AsyncIterator[Tra
         tx = Transaction(connection, command)
         try:
             yield tx
-            if not tx.is_empty:
+            if not tx.is_empty and not dry_run:
                 tx.position = await connection.fetchval(_APPEND, tx.entry())
         except BaseException:
             await _roll_back(opened)
             raise
         async with postgres_errors():
-            # A request that is cancelled here must not leave the outcome of a sent COMMIT unread.
-            await asyncio.shield(opened.commit())
+            if dry_run:
+                await opened.rollback()
+            else:
+                # A request that is cancelled here must not leave a sent COMMIT unread.
+                await asyncio.shield(opened.commit())
 
 
 async def _roll_back(opened: object) -> None:
@@ -220,25 +227,24 @@ _READ = """
 
 async def read_changes(connection: Connection, after: int, limit: int) -> list[RecordedChange]:
     """Changes after a position, in order, at most `limit`. Holes are transactions without one."""
-    rows = await connection.fetch(_READ, after, limit)
-    return [
-        RecordedChange(
-            row["position"],
-            row["at"],
-            Change(
-                row["api_group"],
-                row["resource"],
-                row["namespace"],
-                row["name"],
-                row["uid"],
-                row["type"],
-                row["previous"],
-                row["body"],
-                row["delta"],
-            ),
-        )
-        for row in rows
-    ]
+    return [_recorded(row) for row in await connection.fetch(_READ, after, limit)]
+
+
+def _recorded(row: Row) -> RecordedChange:
+    position, at, *change = row.values()
+    return RecordedChange(position, at, Change(*change))
+
+
+_READ_OBJECT = """
+    SELECT position, at, api_group, resource, namespace, name, uid::text, type, previous, body,
+           delta
+    FROM changes WHERE uid = $1 AND position > $2 ORDER BY position
+"""
+
+
+async def read_object_changes(connection: Connection, uid: str, after: int) -> list[RecordedChange]:
+    """The later changes of one object, in order."""
+    return [_recorded(row) for row in await connection.fetch(_READ_OBJECT, uid, after)]
 
 
 _OLDEST = "SELECT position FROM changes ORDER BY position LIMIT 1"

@@ -17,7 +17,12 @@ from tagstream.store.journal import Change, Transaction
 from tagstream.streams.delta import HistoryChange, SpecChange, StreamDelta, diff
 from tagstream.streams.image_stream import ImageStream, StreamMetadata, TagReference
 from tagstream.streams.imports import needs_import
-from tagstream.streams.json_form import delta_to_json, metadata_to_json, reference_to_json
+from tagstream.streams.json_form import (
+    delta_to_json,
+    format_time,
+    metadata_to_json,
+    reference_to_json,
+)
 from tagstream.streams.pull_spec import TagMove, find_moves
 from tagstream.streams.sources import followed_tag
 from tagstream.streams.tags import will_move_again
@@ -116,7 +121,7 @@ def _record(tx: Transaction, stream: ImageStream, delta: StreamDelta, kind: str)
         stream.uid,
         kind,  # type: ignore[arg-type]
         stream.version,
-        delta=delta_to_json(delta),
+        delta={**delta_to_json(delta), "created": format_time(stream.created_at)},
     )
     tx.record(change)
     return change

@@ -50,7 +50,7 @@ def _header_from_row(row: Row) -> ImageStream:
 
 
 # The tags asked for, everything that follows them, and everything they follow: what one move of
-# them can touch. Of each history only the head.
+# them can touch. Of each history only the newest items.
 _TAGS = """
     WITH RECURSIVE below (tag) AS (
         SELECT unnest($2::text[])
@@ -63,30 +63,36 @@ _TAGS = """
     LEFT JOIN spec_tags s ON s.stream = $1 AND s.tag = b.tag
     LEFT JOIN LATERAL (
         SELECT * FROM tag_items t WHERE t.stream = $1 AND t.tag = b.tag AND t.retired_by IS NULL
-        ORDER BY seq DESC LIMIT 1) i ON true
+        ORDER BY seq DESC LIMIT $3) i ON true
     LEFT JOIN tag_conditions c ON c.stream = $1 AND c.tag = b.tag
+    ORDER BY b.tag, i.seq DESC
 """
 
 
 async def load_tags(
-    connection: Connection, stream: ImageStream, tags: Collection[str]
+    connection: Connection,
+    stream: ImageStream,
+    tags: Collection[str],
+    *,
+    whole_history: bool = False,
 ) -> ImageStream:
-    """The stream with these tags and their followers loaded, each history up to its head only."""
-    rows = await connection.fetch(_TAGS, stream.uid, list(tags))
+    """The stream with these tags and their followers loaded, each history up to its head only,
+    or whole where a write may do more than add to it."""
+    rows = await connection.fetch(_TAGS, stream.uid, list(tags), None if whole_history else 1)
     spec: dict[str, TagReference] = {}
-    status: dict[str, TagHistory] = {}
+    items: dict[str, list[TagEvent]] = {}
+    conditions: dict[str, TagEventCondition] = {}
     for row in rows:
-        if row["body"] is not None:
-            spec[row["tag"]] = reference_from_json(row["body"])
-        items: tuple[TagEvent, ...] = ()
+        tag = row["tag"]
+        if row["body"] is not None and tag not in spec:
+            spec[tag] = reference_from_json(row["body"])
         if row["created"] is not None:
-            items = (
-                TagEvent(row["created"], row["reference"], row["image"], row["item_generation"]),
+            items.setdefault(tag, []).append(
+                TagEvent(row["created"], row["reference"], row["image"], row["item_generation"])
             )
-        conditions = (_condition_from_row(row),) if row["type"] is not None else ()
-        if items or conditions:
-            status[row["tag"]] = TagHistory(row["tag"], items, conditions)
-    return _with_tags(stream, spec, status)
+        if row["type"] is not None:
+            conditions[tag] = _condition_from_row(row)
+    return _with_tags(stream, spec, _histories(items, conditions))
 
 
 def _condition_from_row(row: Row) -> TagEventCondition:
@@ -167,6 +173,7 @@ async def load_stream(
     *,
     tags: Collection[str] | None = None,
     lock: bool = False,
+    whole_history: bool = False,
 ) -> ImageStream | None:
     """One stream: whole, or with only `tags` and what follows them. None when there is none.
 
@@ -177,7 +184,7 @@ async def load_stream(
         return None
     if tags is None:
         return (await load_whole(connection, [header]))[0]
-    return await load_tags(connection, header, tags)
+    return await load_tags(connection, header, tags, whole_history=whole_history)
 
 
 _LIST = f"""

@@ -111,12 +111,12 @@ async def load_due(
 
 _FAILING = """
     SELECT count(DISTINCT (api_version, kind, namespace, name)) FROM workload_triggers
-    WHERE cluster = $1 AND failures > 0
+    WHERE cluster = $1 AND failures > 0 AND retry_at IS NOT NULL
 """
 
 
 async def count_failing(connection: Connection, cluster: str) -> int:
-    """How many workloads of the cluster had their last reaction fail."""
+    """How many workloads of the cluster wait for another try after a failure."""
     count: int = await connection.fetchval(_FAILING, cluster)
     return count
 
@@ -151,6 +151,9 @@ async def save_workload(
 
     Earlier failures are forgotten: what was saved is new.
     """
+    if not triggers:
+        await drop_workload(connection, workload.key)
+        return
     await connection.execute(
         _SAVE,
         *workload.key,

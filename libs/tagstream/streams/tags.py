@@ -28,6 +28,14 @@ def without_tag(stream: ImageStream, tag: str) -> ImageStream | None:
     )
 
 
+def without_reference(stream: ImageStream, tag: str) -> ImageStream:
+    """What is wanted once nobody wants anything of the tag; its history stays (§1.8)."""
+    return replace(
+        stream,
+        spec_tags=MappingProxyType({t: r for t, r in stream.spec_tags.items() if t != tag}),
+    )
+
+
 def will_move_again(stream: ImageStream, tag: str) -> bool:
     """Whether a scheduled import will decide anew what `tag` points to.
 

@@ -18,6 +18,7 @@ from tagstream.errors import TagstreamError
 
 EXIT_FAILED = 1
 EXIT_FORCED = 130
+_SETTINGS_PREFIX = "TAGSTREAM_"
 
 
 class Stop:
@@ -50,7 +51,7 @@ class Stop:
 
 
 def run_service(main: Callable[[Stop], Awaitable[None]]) -> int:
-    """Run `main` until it returns and give the process's exit code.
+    """Run `main`, which reads the service's `Settings` first, and give the exit code.
 
     A known error (bad settings, a server that is away, a port in use) is told in one line on
     stderr and gives 1; anything else is a bug and leaves with its traceback.
@@ -89,11 +90,11 @@ def _on_signal(stop: Stop) -> None:
 def _describe_settings_error(error: ValueError) -> str | None:
     from pydantic import ValidationError
 
-    if not isinstance(error, ValidationError):
+    if not isinstance(error, ValidationError) or error.title != "Settings":
         return None
-    # Only place and reason: the refused input may be a secret.
+    # Only name and reason: the refused input may be a secret.
     found = [
-        f"{'.'.join(map(str, detail['loc'])) or error.title}: {detail['msg']}"
+        f"{_SETTINGS_PREFIX}{'_'.join(map(str, detail['loc'])).upper()}: {detail['msg']}"
         for detail in error.errors(include_input=False, include_url=False)
     ]
     return "wrong settings: " + "; ".join(found)

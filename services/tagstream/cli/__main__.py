@@ -24,10 +24,14 @@ def main() -> None:
         sys.exit(130)
     except TagstreamError as error:
         _fail(" ".join(str(error).split()), 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:
         # The reader has gone (`tagstream events | head`). Python would complain once more at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        _fail(" ".join(str(error).split()), 1)
     sys.exit(status if isinstance(status, int) else 0)
 
 

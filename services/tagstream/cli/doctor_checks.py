@@ -121,9 +121,11 @@ def parse_server_time(answer: bytes) -> datetime | None:
 
 async def _consumers(js: JetStreamContext, stream: str) -> int | None:
     try:
-        return (await js.stream_info(stream)).state.consumer_count
+        found = await js.consumers_info(stream)
     except NotFoundError:
         return None
+    # Others come and go: people who follow the events.
+    return sum(1 for consumer in found if consumer.config.durable_name)
 
 
 async def _newest_event(js: JetStreamContext) -> int:

@@ -87,7 +87,7 @@ def judge_migrations(applied: Collection[str], known: Collection[str]) -> Findin
 
 
 def judge_streams(consumers: Mapping[str, int | None]) -> list[Finding]:
-    """How many consumers each wanted stream has; `None` if there is no such stream."""
+    """How many durable consumers each wanted stream has; `None` if there is no such stream."""
     return [_judge_stream(name, count) for name, count in consumers.items()]
 
 
@@ -98,8 +98,8 @@ def _judge_stream(name: str, consumers: int | None) -> Finding:
         return Finding(check, Level.FAIL, "does not exist", fix)
     if consumers == 0:
         fix = "start tag-tracker, importer and trigger-dispatcher; they make their own"
-        return Finding(check, Level.WARN, "has no consumer", fix)
-    return Finding(check, Level.OK, f"{consumers} consumers")
+        return Finding(check, Level.WARN, "has no durable consumer", fix)
+    return Finding(check, Level.OK, f"{consumers} durable consumers")
 
 
 def judge_services(ready: Mapping[str, bool]) -> list[Finding]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -27,7 +28,7 @@ class _Terminal:
 
     def __init__(self, quiet: bool) -> None:
         self._quiet = quiet
-        self._shows_steps = not quiet and click.get_text_stream("stderr").isatty()
+        self._shows_steps = not quiet and sys.stderr.isatty()
 
     def step(self, text: str) -> None:
         if self._shows_steps:

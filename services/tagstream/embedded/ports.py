@@ -44,7 +44,7 @@ def claim_api_port(host: str, port: int) -> int:
     try:
         with ExitStack() as held:
             return _bind(held, host, port)
-    except socket.gaierror as error:
+    except (socket.gaierror, UnicodeError) as error:
         raise SetupError(
             f"--host {host} is not an address of this machine; try --host 127.0.0.1"
         ) from error

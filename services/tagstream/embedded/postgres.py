@@ -97,7 +97,8 @@ def postgres_argv(cluster: PostgresCluster, binaries: Path) -> list[str]:
     """The command line of the server; settings go here so that a new release's apply at once."""
     settings = SETTINGS | {"port": str(cluster.port)}
     if not cluster.durable:
-        settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        # Survives a killed server, not a crashed machine.
+        settings |= {"fsync": "off", "full_page_writes": "off"}
     argv = [str(binaries / "postgres"), "-D", str(cluster.data)]
     for name, value in settings.items():
         argv += ["-c", f"{name}={value}"]
@@ -212,17 +213,18 @@ def _run(argv: Sequence[str], run_as: RunAs | None, text: str = "") -> None:
 
 
 def remove_stale_pid_file(data: Path) -> None:
-    """Remove `postmaster.pid` if its pid now belongs to something that is not PostgreSQL.
+    """Remove `postmaster.pid` if its pid is a corpse or belongs to something else by now.
 
-    After a crash, and always after the restart of a container, a small pid is soon somebody
-    else's, and PostgreSQL would take that process for a running server and refuse to start. A pid
-    that is dead, or really a server, is left for PostgreSQL to judge.
+    PostgreSQL takes every process of that number for a running server and refuses to start. After
+    the restart of a container a small pid is soon somebody else's, and where process 1 reaps
+    nobody a killed server stays as a zombie. A server that really runs is left alone, and backends
+    that outlive a killed one still keep a new one out by the shared memory they hold.
     """
     pid_file = data / "postmaster.pid"
     try:
         pid = int(pid_file.read_text(encoding="utf-8").splitlines()[0])
-        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[0]
     except (OSError, ValueError, IndexError):
         return
-    if identify(pid) is not None and b"postgres" not in command.split(b"\0")[0]:
+    if identify(pid) is None or not command.endswith(b"postgres"):
         pid_file.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from tagstream.embedded.privileges import RunAs, become, load_libc
 _PR_SET_PDEATHSIG = 1
 LOG_LIMIT_BYTES = 8 * 1024 * 1024
 _ORPHAN_GRACE_S = 4.0
+# PostgreSQL writes what is wrong first and these below it.
+_EXPLAINS = re.compile(r"\b(HINT|DETAIL|CONTEXT|STATEMENT):  ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +138,12 @@ def open_log(log_dir: Path, name: str) -> int:
 
 
 def last_log_line(log_dir: Path, name: str) -> str:
-    """The last line that is not empty, at most 300 characters; empty if nothing was logged."""
+    """The last telling line, at most 300 characters; empty if nothing was logged."""
     try:
         with (log_dir / f"{name}.log").open("rb") as log:
             log.seek(max(0, log.seek(0, os.SEEK_END) - 4096))
             lines = log.read().decode("utf-8", "replace").split("\n")
     except OSError:
         return ""
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+    telling = (line.strip() for line in reversed(lines) if not _EXPLAINS.search(line))
+    return next((line[:300] for line in telling if line), "")

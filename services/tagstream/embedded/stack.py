@@ -97,8 +97,11 @@ async def _until_signal(start: Coroutine[None, None, None]) -> None:
         stop.set()
 
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
+    # `nohup` ignores it before it starts us, and means it.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, on_signal)
     starting = asyncio.create_task(start)
     stopped = asyncio.create_task(stop.wait())
     try:

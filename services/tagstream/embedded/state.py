@@ -56,6 +56,8 @@ def load_state(path: Path) -> StackState | None:
         return parse_state(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise SetupError(f"{path} belongs to another user; run as that user") from error
     except (OSError, ValueError) as error:
         raise SetupError(
             f"{path} cannot be used ({error}); put a backup of it back: "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ _BACK_OFF_MOST_S = 5.0
 # A process that ran this long was healthy: its next death starts the back-off anew.
 _HEALTHY_AFTER_S = 20.0
 # Dying this often before it was ever ready means a wrong set-up, not bad luck.
-_HOPELESS_DEATHS = 3
+_HOPELESS_DEATHS = 4
 
 Announce = Callable[[str], None]
 
@@ -104,14 +105,16 @@ class _Child:
         back_off_s, deaths = 0.0, 0
         while True:
             started = time.monotonic()
-            code = await self._run_once()
+            try:
+                reason = explain_exit(await self._run_once())
+            except (OSError, subprocess.SubprocessError) as error:
+                reason = f"cannot be started: {error}"
             deaths += 1
             if deaths >= _HOPELESS_DEATHS and not self._was_ready and not self.hopeless.done():
-                self.hopeless.set_result(f"{self.spec.name} does not start ({explain_exit(code)})")
+                self.hopeless.set_result(f"{self.spec.name} does not start ({reason})")
             back_off_s = next_back_off(back_off_s, time.monotonic() - started)
             self._announce(
-                f"{self.spec.name} ended ({explain_exit(code)}), starting it again "
-                f"in {back_off_s:.1f} s"
+                f"{self.spec.name} ended ({reason}), starting it again in {back_off_s:.1f} s"
             )
             await asyncio.sleep(back_off_s)
 

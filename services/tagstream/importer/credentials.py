@@ -46,6 +46,12 @@ class PullSecret:
         is_docker = self.type in (DOCKER_CONFIG_TYPE, DOCKER_CONFIG_JSON_TYPE)
         return is_docker and self.annotations.get(EXCLUDE_ANNOTATION) != "true"
 
+    @property
+    def is_mistyped(self) -> bool:
+        """Whether it holds registry logins under a type that imports ignore (§0.1): worth a log."""
+        holds_logins = ".dockerconfigjson" in self.data or ".dockercfg" in self.data
+        return holds_logins and self.type not in (DOCKER_CONFIG_TYPE, DOCKER_CONFIG_JSON_TYPE)
+
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
@@ -67,6 +73,8 @@ class Keyring:
         An insecure import of a reference without a port is also looked up at port 80, when nothing
         else matched: the guide's procedure needs it (§0.1).
         """
+        if not self.namespace_entries and not self.global_entries:
+            return None
         full = reference.with_client_defaults()
         path = "/" + "/".join(part for part in (full.namespace, full.name) if part)
         target = f"{path}:{full.tag}"

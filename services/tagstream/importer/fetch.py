@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ from tagstream.importer.import_statuses import (
     unknown_error,
 )
 from tagstream.registry.blob_cache import BlobCache
+from tagstream.registry.credentials import Credentials
 from tagstream.registry.errors import RegistryError
 from tagstream.registry.transport import Transport
 from tagstream.streams.image_stream import ImportMode
@@ -119,14 +121,10 @@ async def fetch(request: ImportRequest, deps: FetchDeps) -> ImportResult:
         remaining_bytes=deps.max_bytes,
     )
     importing = _Import(request, deps, fetcher, deadline)
-    try:
-        images = await importing.fetch_images(request.images)
-        repository = request.repository
-        if repository is None:
-            return ImportResult(images)
-        return ImportResult(images, await importing.fetch_repository(repository))
-    finally:
-        await fetcher.close()
+    images = await importing.fetch_images(request.images)
+    if request.repository is None:
+        return ImportResult(images)
+    return ImportResult(images, await importing.fetch_repository(request.repository))
 
 
 class _Failed(Exception):
@@ -150,10 +148,16 @@ class _Import:
         self._keyring: Keyring | None = None
         self._keyring_problem = ""
         self._results: dict[WantedImage, ImageImportResult] = {}
+        self._places: dict[tuple[str, str, bool, Credentials | None], Place] = {}
         try:
             self._keyring = parse_keyring(deps.secrets, deps.global_pull_secret)
         except InvalidInput as error:
             self._keyring_problem = str(error)
+        for secret in deps.secrets:
+            if secret.is_mistyped:
+                _log.warning(
+                    "pull secret ignored for its type", secret=secret.name, type=secret.type
+                )
 
     async def fetch_images(self, specs: Iterable[ImageImportSpec]) -> tuple[ImageImportResult, ...]:
         """Results in the order of the specs; one that does not parse is a failure like others."""
@@ -241,8 +245,10 @@ class _Import:
             tree = await self._fetch_as_somebody(wanted)
         except _Failed as failed:
             return wanted, ImageImportResult(tag, failed.status)
-        except Exception:
-            _log.exception("import failed for an unknown reason")
+        except Exception as error:
+            # As text: renderers of exceptions may print local variables, credentials among them.
+            trace = "".join(traceback.format_exception(error))
+            _log.error("import failed for an unknown reason", traceback=trace)
             repository = wanted.reference.repository
             status = unknown_error(tag, repository, wanted.import_mode)
             return wanted, ImageImportResult(tag, status)
@@ -280,14 +286,14 @@ class _Import:
         self, place: Place, source: ImageReference, wanted: WantedImage
     ) -> FetchedTree:
         asked = source.digest or source.tag or DEFAULT_TAG
-        shown = source.normalized
         try:
             async with asyncio.timeout_at(self._deadline + _GRACE_S):
                 return await self._fetcher.fetch_tree(place, asked, wanted)
         except TimeoutError:
-            raise _Failed(internal_error(f"{shown}: context deadline exceeded")) from None
+            late = internal_error(f"{source.normalized}: context deadline exceeded")
+            raise _Failed(late) from None
         except (RegistryError, InvalidManifest) as error:
-            raise _Failed(status_of_image_error(shown, error)) from error
+            raise _Failed(status_of_image_error(source.normalized, error)) from error
 
     def _place(
         self,
@@ -297,11 +303,24 @@ class _Import:
         insecure: bool,
         anonymous: bool,
     ) -> Place:
-        if not source.repository_path:
-            raise _Failed(internal_error(f"{source.exact}: the reference names no repository"))
         if self._keyring is None:
             raise _Failed(internal_error(f"{source.normalized}: {self._keyring_problem}"))
         credentials = None if anonymous else self._keyring.find(source, insecure=insecure)
+        key = (source.repository, reference.repository, insecure, credentials)
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = self._build_place(source, reference, insecure, credentials)
+        return place
+
+    def _build_place(
+        self,
+        source: ImageReference,
+        reference: ImageReference,
+        insecure: bool,
+        credentials: Credentials | None,
+    ) -> Place:
+        if not source.repository_path:
+            raise _Failed(internal_error(f"{source.exact}: the reference names no repository"))
         client = self._fetcher.client(
             source.network_host, insecure=insecure, credentials=credentials
         )

@@ -67,28 +67,42 @@ class Place:
 
 
 class OncePerKey(Generic[Key, Value]):
-    """Runs each key's work once, however many wait for it at the same time or later."""
+    """Does each key's work once, however many ask for it at the same time or later.
+
+    The first that asks does the work; no task is made, there are thousands of keys.
+    """
 
     def __init__(self) -> None:
-        self._tasks: dict[Key, asyncio.Task[Value]] = {}
+        self._outcomes: dict[Key, asyncio.Future[Value]] = {}
 
     async def get(self, key: Key, work: Callable[[], Awaitable[Value]]) -> Value:
         """The work's value, or its error."""
-        task = self._tasks.get(key)
-        if task is None:
-            task = self._tasks[key] = asyncio.ensure_future(_run(work))
-        # Shielded: one image's deadline must not take the config from the others.
-        return await asyncio.shield(task)
+        while (outcome := self._outcomes.get(key)) is not None:
+            try:
+                return await asyncio.shield(outcome)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not outcome.cancelled() or (task is not None and task.cancelling()):
+                    raise
+                # Whoever did the work was stopped, we were not: do it ourselves.
+        return await self._do(key, work)
 
-    async def cancel(self) -> None:
-        """End what still runs; every error counts as seen."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-
-
-async def _run(work: Callable[[], Awaitable[Value]]) -> Value:
-    return await work()
+    async def _do(self, key: Key, work: Callable[[], Awaitable[Value]]) -> Value:
+        outcome = asyncio.get_running_loop().create_future()
+        self._outcomes[key] = outcome
+        try:
+            value = await work()
+        except asyncio.CancelledError:
+            del self._outcomes[key]
+            outcome.cancel()
+            raise
+        except Exception as error:
+            outcome.set_exception(error)
+            # Marked as seen: perhaps nobody else asks.
+            outcome.exception()
+            raise
+        outcome.set_result(value)
+        return value
 
 
 async def map_bounded(
@@ -117,7 +131,7 @@ async def map_bounded(
 
 @dataclass(slots=True)
 class ImageFetcher:
-    """Fetches for one import; close it with `close` when done.
+    """Fetches for one import.
 
     `deadline` is in the event loop's time; `remaining_bytes` is what all images together may take.
     """
@@ -151,11 +165,6 @@ class ImageFetcher:
                 blobs=self.blobs,
             )
         return client
-
-    async def close(self) -> None:
-        """Stop what nobody waits for any more."""
-        await self._children.cancel()
-        await self._configs.cancel()
 
     async def fetch_tree(self, place: Place, asked: str, wanted: WantedImage) -> FetchedTree:
         """Fetch by tag or digest and do what the import mode says about lists.

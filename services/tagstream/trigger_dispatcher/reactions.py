@@ -60,7 +60,9 @@ class ReactionOutcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """A workload and, read after it, the images of its tags; `is_fresh` if from the cluster.
+    """A workload and, read after it, the images of its tags.
+
+    `is_fresh`: just read from the cluster; `is_patched`: just patched by us.
 
     The order matters: a patch whose `test` operations hold on an older workload cannot put an older
     image over a newer one.
@@ -69,6 +71,7 @@ class _View:
     workload: Workload
     resolved: Mapping[StreamTag, str]
     is_fresh: bool = False
+    is_patched: bool = False
 
 
 async def react_all(
@@ -76,7 +79,7 @@ async def react_all(
 ) -> Counter[ReactionOutcome]:
     """React for every workload; one that fails is put off to its own retry, not in the way.
 
-    Raises only what concerns all of them: Unavailable.
+    Raises Unavailable or Conflict when a record could not be written, after all had their turn.
     """
     if not rows:
         return Counter()
@@ -91,12 +94,13 @@ async def react_all(
             view = _View(workload, resolved)
             outcomes[await _react(deps, row, view, pauses, cause)] += 1
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for row, workload in zip(rows, workloads, strict=True):
-                group.create_task(one(row, workload))
-    except* TagstreamError as errors:
-        raise _first(errors) from errors
+    results = await asyncio.gather(
+        *(one(row, workload) for row, workload in zip(rows, workloads, strict=True)),
+        return_exceptions=True,
+    )
+    for error in results:
+        if error is not None:
+            raise error
     return outcomes
 
 
@@ -151,26 +155,34 @@ async def _apply(deps: Deps, row: IndexedWorkload, view: _View, cause: Cause) ->
                 await record_settled(deps, view.workload)
             return ReactionOutcome.FIRED if fired else ReactionOutcome.UNCHANGED
         told = tell(decision.changes)
-        try:
-            body = await _patch(deps, view.workload, decision)
-        except NotFound:
-            await record_gone(deps, view.workload)
-            return ReactionOutcome.GONE
-        except (InvalidInput, Conflict) as error:
-            if view.is_fresh and isinstance(error, InvalidInput):
-                # Nothing moved between reading and patching: the server will never take it.
-                return await _fail(deps, view.workload, told, error, cause, final=True)
-            refreshed = await _refresh(deps, view.workload)
-            if refreshed is None:
-                return ReactionOutcome.GONE
-            view = refreshed
-        except Upstream as error:
-            return await _fail(deps, view.workload, told, error, cause, final=False)
-        else:
-            fired = True
-            patched = parse_workload(deps.cluster, body)
-            view = _View(patched, await record_fired(deps, patched, told, cause))
-    return await _fail(deps, view.workload, told, Conflict("it keeps changing"), cause, final=False)
+        step = await _step(deps, view, decision, cause)
+        if isinstance(step, ReactionOutcome):
+            return step
+        view, fired = step, fired or step.is_patched
+    error = Conflict("the workload or its tags keep changing")
+    return await _fail(deps, view.workload, told, error, cause, final=False)
+
+
+async def _step(
+    deps: Deps, view: _View, reaction: Reaction, cause: Cause
+) -> _View | ReactionOutcome:
+    """Send one patch: the outcome if that settles it, else what to look at next."""
+    told = tell(reaction.changes)
+    try:
+        body = await _patch(deps, view.workload, reaction)
+    except NotFound:
+        await record_gone(deps, view.workload)
+        return ReactionOutcome.GONE
+    except (InvalidInput, Conflict) as error:
+        if view.is_fresh and isinstance(error, InvalidInput):
+            # Nothing moved between reading and patching: the server will never take it.
+            return await _fail(deps, view.workload, told, error, cause, final=True)
+        return await _refresh(deps, view.workload) or ReactionOutcome.GONE
+    except Upstream as error:
+        return await _fail(deps, view.workload, told, error, cause, final=False)
+    patched = parse_workload(deps.cluster, body)
+    resolved = await record_fired(deps, patched, told, cause)
+    return _View(patched, resolved, is_patched=True)
 
 
 async def _patch(deps: Deps, workload: Workload, reaction: Reaction) -> dict[str, object]:
@@ -242,8 +254,3 @@ async def _reload(deps: Deps, row: IndexedWorkload) -> tuple[IndexedWorkload, _V
             return None
         workload = from_index(found)
         return found, _View(workload, await load_resolved(deps, connection, [workload]))
-
-
-def _first(errors: BaseExceptionGroup[TagstreamError]) -> TagstreamError:
-    first = errors.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first

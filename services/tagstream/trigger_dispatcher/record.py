@@ -12,10 +12,9 @@ from datetime import timedelta
 
 from tagstream.errors import Conflict
 from tagstream.events.facts import TriggerFact, TriggerFailed, TriggerFired, TriggerSkipped
-from tagstream.events.outgoing import subject_of
 from tagstream.store import workload_triggers
 from tagstream.store.database import Connection
-from tagstream.store.journal import Command, Message, Transaction, transaction
+from tagstream.store.journal import Command, Transaction, transaction
 from tagstream.trigger_dispatcher.deps import ACTOR, Cause, Deps
 from tagstream.trigger_dispatcher.index import to_index, to_row
 from tagstream.trigger_dispatcher.matching import (
@@ -73,7 +72,7 @@ async def record_fired(
     # One patch gives one resourceVersion, so the same patch can never be recorded twice.
     command_id = _id_from(workload, "fired", workload.resource_version)
     row, triggers = to_index(workload)
-    async with transaction(deps.database, _command(deps, command_id, "trigger", cause)) as tx:
+    async with transaction(deps.database, _command(deps, command_id, workload, told, cause)) as tx:
         await workload_triggers.save_workload(tx.connection, row, triggers, tx.command.at)
         resolved = await load_resolved(deps, tx.connection, [workload])
         _emit(tx, TriggerFired, workload, told)
@@ -93,7 +92,9 @@ async def record_failed(
 
     `failure` is a CamelCase reason and a sentence. Only the first failure in a row is a fact.
     """
-    async with transaction(deps.database, _command(deps, deps.new_id(), "trigger", cause)) as tx:
+    async with transaction(
+        deps.database, _command(deps, deps.new_id(), workload, told, cause)
+    ) as tx:
         row = to_row(workload)
         known = await workload_triggers.load_workload(tx.connection, row.key)
         failures = known.failures if known and known.body == row.body else 0
@@ -113,7 +114,9 @@ async def record_skipped(
         return
     command_id = _id_from(workload, "skipped", cause.event_id)
     try:
-        async with transaction(deps.database, _command(deps, command_id, "trigger", cause)) as tx:
+        async with transaction(
+            deps.database, _command(deps, command_id, workload, told, cause)
+        ) as tx:
             _emit(tx, TriggerSkipped, workload, told, ("Paused", "triggers are paused here"))
     except Conflict:
         # The event was delivered before, and the fact is already there.
@@ -136,14 +139,23 @@ def _active_sources(workload: Workload) -> set[StreamTag]:
     return {f.source for f in list_followings_or_none(workload) if not f.trigger.paused}
 
 
-def _command(deps: Deps, command_id: str, kind: str, cause: Cause) -> Command:
+def _command(
+    deps: Deps, command_id: str, workload: Workload, told: tuple[Told, ...], cause: Cause
+) -> Command:
     return Command(
         id=command_id,
-        kind=kind,
+        kind="trigger",
         at=deps.clock(),
         actor=ACTOR,
         cause=cause.text,
-        arguments={"event": cause.event_id} if cause.event_id else {},
+        arguments={
+            "event": cause.event_id,
+            "workload": to_row(workload).key,
+            "resource_version": workload.resource_version,
+            "triggers": [
+                [str(one.source), one.field_path, one.old_image, one.new_image] for one in told
+            ],
+        },
         traceparent=cause.traceparent,
     )
 
@@ -160,27 +172,23 @@ def _emit(
     for one in told:
         by_source.setdefault(one.source, []).append(one)
     for source, group in by_source.items():
-        fact = kind(
-            namespace=source.namespace,
-            stream=source.stream,
-            tag=source.tag,
-            actor=tx.command.actor,
-            cause=tx.command.cause,
-            command_id=tx.command.id,
-            occurred_at=tx.command.at,
-            cluster=workload.key.cluster,
-            api_version=workload.key.api_version,
-            kind=workload.key.kind,
-            workload_namespace=workload.key.namespace,
-            workload_name=workload.key.name,
-            field_paths=tuple(one.field_path for one in group),
-            old_pull_spec=group[0].old_image,
-            new_pull_spec=group[0].new_image,
-            reason=failure[0],
-            message=failure[1],
+        tx.emit(
+            kind(
+                namespace=source.namespace,
+                stream=source.stream,
+                tag=source.tag,
+                cluster=workload.key.cluster,
+                api_version=workload.key.api_version,
+                kind=workload.key.kind,
+                workload_namespace=workload.key.namespace,
+                workload_name=workload.key.name,
+                field_paths=tuple(one.field_path for one in group),
+                old_pull_spec=group[0].old_image,
+                new_pull_spec=group[0].new_image,
+                reason=failure[0],
+                message=failure[1],
+            )
         )
-        data = fact.to_data()
-        tx.emit(Message(kind.TYPE, subject_of(kind.TYPE, data), data))
 
 
 def _id_from(workload: Workload, what: str, detail: str) -> str:

@@ -5,7 +5,8 @@ CREATE TABLE journal_head (
     position  bigint NOT NULL,
     epoch     integer NOT NULL
 );
-INSERT INTO journal_head (position, epoch) VALUES (1, 1);
+-- Above any version that a person makes up, so that one is told apart from a real old one.
+INSERT INTO journal_head (position, epoch) VALUES (1000, 1);
 
 -- One committed transaction's cause: what replay applies again.
 CREATE TABLE commands (

@@ -152,8 +152,10 @@ def _decode_text(data: bytes, encoding: Encoding, expected: Expected) -> JsonObj
     for key, default in (("apiVersion", expected.api_version), ("kind", expected.kind)):
         found = value.get(key) or default
         if not isinstance(found, str):
-            cause = f"json: cannot unmarshal {_go_type(found)} into Go struct field .{key} of type string"
-            cause = f"couldn't get version/kind; json parse error: {cause}"
+            cause = (
+                "couldn't get version/kind; json parse error: json: cannot unmarshal "
+                f"{_go_type(found)} into Go struct field .{key} of type string"
+            )
             raise _unrecognized(data, expected, cause)
         value[key] = found
     return value

@@ -126,9 +126,7 @@ def too_long_value(path: str, max_bytes: int) -> FieldError:
 def too_many_values(path: str, actual: int, maximum: int) -> FieldError:
     """`path: Too many: <actual>: must have at most N items`."""
     unit = "item" if maximum == 1 else "items"
-    return FieldError(
-        path, FieldErrorType.TOO_MANY, actual, f"must have at most {maximum} {unit}"
-    )
+    return FieldError(path, FieldErrorType.TOO_MANY, actual, f"must have at most {maximum} {unit}")
 
 
 def internal_error(path: str, detail: str) -> FieldError:

@@ -7,6 +7,7 @@ caller as a tree.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any, Final, Union
@@ -49,7 +50,9 @@ class FieldValidation(StrEnum):
     STRICT = "Strict"
 
 
-def parse_field_validation(value: str | None, options_kind: str = "CreateOptions") -> FieldValidation:
+def parse_field_validation(
+    value: str | None, options_kind: str = "CreateOptions"
+) -> FieldValidation:
     """The parameter's value; absent means Warn. Raises 422 on any other word.
 
     `options_kind` is CreateOptions, UpdateOptions or PatchOptions, for the error's text.
@@ -101,9 +104,8 @@ class _Pairs(dict[str, Any]):
 def _build_pairs(pairs: list[tuple[str, Any]]) -> _Pairs:
     built = _Pairs(pairs)
     if len(built) != len(pairs):
-        seen: set[str] = set()
-        repeated = {key: None for key, _ in pairs if key in seen or seen.add(key)}
-        built.duplicates = tuple(repeated)
+        counts = Counter(key for key, _ in pairs)
+        built.duplicates = tuple(key for key, count in counts.items() if count > 1)
     return built
 
 
@@ -112,7 +114,7 @@ def find_duplicate_fields(data: bytes) -> list[str]:
 
     Slower than decoding: run it only for Warn and Strict. Depth has to be checked before.
     """
-    value = json.loads(data, object_pairs_hook=_build_pairs)
+    value = json.loads(data, object_pairs_hook=_build_pairs, parse_int=float)
     return [f'duplicate field "{path}"' for path in _walk_duplicates(value, "")]
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import re
 from typing import Final
 
+#: Longer bodies are not searched for their first error: that would hold up other requests.
+_MAX_BYTES: Final = 128 * 1024
 _END: Final = "unexpected end of JSON input"
 _SPACE_RE: Final = re.compile(r"[ \t\r\n]*")
-_STRING_RE: Final = re.compile(r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*')
+_STRING_RE: Final = re.compile(r'"(?:[^"\\\x00-\x1f]++|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*+')
 _NUMBER_RE: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _HEX_DIGITS: Final = frozenset("0123456789abcdefABCDEF")
 _LITERALS: Final = {"t": "true", "f": "false", "n": "null"}
@@ -22,6 +24,8 @@ class _Malformed(Exception):
 
 def describe_json_error(data: bytes) -> str:
     """The sentence Go's decoder would have said about `data`."""
+    if len(data) > _MAX_BYTES:
+        return "malformed JSON"
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:

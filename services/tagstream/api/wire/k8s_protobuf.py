@@ -50,7 +50,9 @@ def encode_protobuf(obj: JsonObject) -> bytes:
     return MAGIC + head + encode_delimited(_RAW_TAG, raw) + _NO_ENCODING_NO_TYPE
 
 
-def decode_protobuf(data: bytes, default_api_version: str = "", default_kind: str = "") -> JsonObject:
+def decode_protobuf(
+    data: bytes, default_api_version: str = "", default_kind: str = ""
+) -> JsonObject:
     """The object in a body; the defaults stand in for a type that the sender left out.
 
     Raises 400 for anything that is not a known kind in valid protobuf.

@@ -74,9 +74,7 @@ class Representation:
     def content_type(self) -> str:
         """The Content-Type of an ordinary response; only discovery names its shape there."""
         if self.shape is Shape.DISCOVERY:
-            return (
-                f"{self.encoding};g={_DISCOVERY_GROUP};v={self.version};as={self.shape.value}"
-            )
+            return f"{self.encoding};g={_DISCOVERY_GROUP};v={self.version};as={self.shape.value}"
         return self.encoding.value
 
     @property

@@ -126,9 +126,7 @@ def compile_message(spec: MessageSpec) -> Codec:
     return Codec(
         writers=tuple(_compile_writer(field) for field in spec.fields),
         readers={field.number: _compile_reader(field) for field in spec.fields},
-        shown=tuple(
-            (field.name, _empty_value(field)) for field in spec.fields if field.shown
-        ),
+        shown=tuple((field.name, _empty_value(field)) for field in spec.fields if field.shown),
     )
 
 

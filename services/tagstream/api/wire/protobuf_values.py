@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import orjson
 
+from tagstream.api.wire.json_types import exceeds_depth
 from tagstream.api.wire.protobuf_wire import (
     DELIMITED,
     WireError,
@@ -27,6 +28,7 @@ from tagstream.api.wire.protobuf_wire import (
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _ZERO_TIME_S: Final = -62135596800
+_TIME_MAX_BYTES: Final = 64
 _FIRST: Final = b"\x0a"
 _SECOND: Final = b"\x12"
 
@@ -71,8 +73,8 @@ def unpack_fields_v1(data: bytes) -> dict[str, Any]:
         else:
             at = skip_field(data, tag & 7, at, len(data))
     value = orjson.loads(raw)
-    if not isinstance(value, dict):
-        raise WireError("fieldsV1 is no JSON object")
+    if not isinstance(value, dict) or exceeds_depth(value):
+        raise WireError("fieldsV1 is no JSON object, or is nested too deeply")
     return value
 
 
@@ -101,20 +103,26 @@ def _split(value: str) -> tuple[int, int]:
     return age.days * 86400 + age.seconds, age.microseconds
 
 
-@lru_cache(maxsize=4096)
 def unpack_time(data: bytes) -> str | None:
     """RFC 3339 in UTC to the second; None for the zero time."""
-    moment = _moment(data)
+    moment = _moment(_bounded(data))
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-@lru_cache(maxsize=4096)
 def unpack_micro_time(data: bytes) -> str | None:
     """RFC 3339 in UTC to the microsecond; None for the zero time."""
-    moment = _moment(data)
+    moment = _moment(_bounded(data))
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+def _bounded(data: bytes) -> bytes:
+    """Two varints have 22 bytes at most; more would only fill the cache of moments."""
+    if len(data) > _TIME_MAX_BYTES:
+        raise WireError("a time is too long")
+    return data
+
+
+@lru_cache(maxsize=4096)
 def _moment(data: bytes) -> datetime | None:
     if not data:
         return None
@@ -177,5 +185,3 @@ def pack_bool(value: bool) -> bytes:
     if value is not True and value is not False:
         raise WireError(f"{value!r} is no bool")
     return b"\x01" if value else b"\x00"
-
-

@@ -123,9 +123,7 @@ def parse_field_selector(text: str | None, supported: Collection[str]) -> FieldS
     for term in terms:
         if term.field not in supported:
             known = ", ".join(go_quote(field) for field in supported)
-            raise bad_request(
-                f"{go_quote(term.field)} is not a known field selector: only {known}"
-            )
+            raise bad_request(f"{go_quote(term.field)} is not a known field selector: only {known}")
     return FieldSelector(terms)
 
 
@@ -309,16 +307,12 @@ def _unescape(value: str) -> str:
     chars = iter(value)
     for char in chars:
         if char in ",=":
-            raise bad_request(
-                f"invalid field selector: unescaped character in value: {ord(char)}"
-            )
+            raise bad_request(f"invalid field selector: unescaped character in value: {ord(char)}")
         if char != "\\":
             plain.append(char)
             continue
         escaped = next(chars, "")
         if escaped not in ("\\", ",", "="):
-            raise bad_request(
-                f"invalid field selector: invalid escape sequence: \\{escaped}"
-            )
+            raise bad_request(f"invalid field selector: invalid escape sequence: \\{escaped}")
         plain.append(escaped)
     return "".join(plain)

@@ -147,7 +147,9 @@ def bad_request(message: str) -> ApiError:
 
 def method_not_allowed(resource: str, group: str, verb: str) -> ApiError:
     """405 `<verb> is not supported on resources of kind "<resource>.<group>"`."""
-    message = f"{verb} is not supported on resources of kind {go_quote(_qualified(resource, group))}"
+    message = (
+        f"{verb} is not supported on resources of kind {go_quote(_qualified(resource, group))}"
+    )
     return ApiError(405, "MethodNotAllowed", message, _details("", group, resource))
 
 

@@ -39,9 +39,7 @@ SELF_SUBJECT_REVIEW: Final = message(
 TOKEN_REVIEW: Final = message(
     "TokenReview",
     struct(1, "metadata", OBJECT_META),
-    struct(
-        2, "spec", message("TokenReviewSpec", string(1, "token"), strings(2, "audiences"))
-    ),
+    struct(2, "spec", message("TokenReviewSpec", string(1, "token"), strings(2, "audiences"))),
     struct(
         3,
         "status",

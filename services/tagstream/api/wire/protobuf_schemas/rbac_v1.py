@@ -38,9 +38,7 @@ ROLE_REF: Final = message(
 AGGREGATION_RULE: Final = message(
     "AggregationRule", structs(1, "clusterRoleSelectors", LABEL_SELECTOR)
 )
-ROLE: Final = message(
-    "Role", struct(1, "metadata", OBJECT_META), structs(2, "rules", POLICY_RULE)
-)
+ROLE: Final = message("Role", struct(1, "metadata", OBJECT_META), structs(2, "rules", POLICY_RULE))
 CLUSTER_ROLE: Final = message(
     "ClusterRole",
     struct(1, "metadata", OBJECT_META),

@@ -1,0 +1,30 @@
+"""Which images a stream has known, children of manifest lists included."""
+
+from __future__ import annotations
+
+from tagstream.store.database import Connection
+from tagstream.store.streams import like_prefix
+
+_OWN = """
+    SELECT DISTINCT image FROM tag_items
+    WHERE stream = $1 AND retired_by IS NULL AND (image LIKE $2 OR image LIKE $3)
+    ORDER BY image LIMIT 20
+"""
+_CHILDREN = """
+    SELECT DISTINCT child ->> 'digest' AS image FROM tag_items t
+    JOIN images m ON m.digest = t.image
+    CROSS JOIN LATERAL jsonb_array_elements(m.body -> 'dockerImageManifests') child
+    WHERE t.stream = $1 AND t.retired_by IS NULL AND m.body ? 'dockerImageManifests'
+      AND (child ->> 'digest' LIKE $2 OR child ->> 'digest' LIKE $3)
+    ORDER BY image LIMIT 20
+"""
+
+
+async def find_stream_images(connection: Connection, stream_uid: str, image_id: str) -> list[str]:
+    """The digests that start with `image_id`, which may leave out `sha256:`; at most twenty, in
+    order. Children are looked at only when no image itself matches."""
+    patterns = (like_prefix(image_id), like_prefix(f"sha256:{image_id}"))
+    rows = await connection.fetch(_OWN, stream_uid, *patterns)
+    if not rows:
+        rows = await connection.fetch(_CHILDREN, stream_uid, *patterns)
+    return [row["image"] for row in rows]

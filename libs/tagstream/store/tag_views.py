@@ -1,0 +1,159 @@
+"""One tag of one stream with its image, in a single statement: what reading a tag costs.
+
+Also lists tags that way. For decisions, streams.py loads values instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from tagstream.store.database import Connection, Row
+from tagstream.store.images import StoredImage
+from tagstream.streams.image_stream import TagEvent, TagEventCondition, TagReference
+from tagstream.streams.json_form import reference_from_json
+
+
+@dataclass(frozen=True, slots=True)
+class TagView:
+    """What is known of a tag. `reference_body` is the JSON of `reference`, as stored.
+
+    `image` is None when the head has none, or when the image object was deleted.
+    """
+
+    namespace: str
+    stream: str
+    tag: str
+    uid: str
+    version: int
+    created_at: datetime
+    labels: dict[str, str]
+    lookup_local: bool
+    repository: str
+    reference_body: dict[str, object] | None
+    head: TagEvent | None
+    condition: TagEventCondition | None
+    image: StoredImage | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.stream}:{self.tag}"
+
+    @property
+    def reference(self) -> TagReference | None:
+        return reference_from_json(self.reference_body) if self.reference_body else None
+
+
+_VIEW = """
+    SELECT s.namespace, s.name, s.uid::text, s.version, s.created_at, s.labels, s.lookup_local,
+           s.repository, t.body AS reference_body,
+           i.created, i.reference, i.image, i.generation AS item_generation,
+           c.type, c.status, c.reason, c.message, c.generation, c.transitioned_at,
+           m.digest, m.uid::text AS image_uid, m.version AS image_version,
+           m.created_at AS image_created_at, m.metadata AS image_metadata, m.body AS image_body
+"""
+_GET = f"""
+    {_VIEW} FROM streams s
+    LEFT JOIN spec_tags t ON t.stream = s.uid AND t.tag = $3
+    LEFT JOIN LATERAL (
+        SELECT * FROM tag_items x WHERE x.stream = s.uid AND x.tag = $3 AND x.retired_by IS NULL
+        ORDER BY seq DESC LIMIT 1) i ON true
+    LEFT JOIN tag_conditions c ON c.stream = s.uid AND c.tag = $3
+    LEFT JOIN images m ON m.digest = i.image
+    WHERE s.namespace = $1 AND s.name = $2
+"""
+
+
+async def load_tag_view(
+    connection: Connection, namespace: str, stream: str, tag: str
+) -> TagView | None:
+    """None when the stream does not exist; a view without reference, head and condition when
+    only the tag does not."""
+    row = await connection.fetchrow(_GET, namespace, stream, tag)
+    return _from_row(row, tag) if row is not None else None
+
+
+# A tag exists once it is wanted or was seen. Images are left out: lists show digests only.
+_LIST = """
+    SELECT s.namespace, s.name, s.uid::text, s.version, s.created_at, s.labels, s.lookup_local,
+           s.repository, n.tag, t.body AS reference_body,
+           i.created, i.reference, i.image, i.generation AS item_generation,
+           c.type, c.status, c.reason, c.message, c.generation, c.transitioned_at
+    FROM streams s
+    CROSS JOIN LATERAL (
+        SELECT tag FROM spec_tags WHERE stream = s.uid
+        UNION SELECT tag FROM tag_items WHERE stream = s.uid AND retired_by IS NULL
+        UNION SELECT tag FROM tag_conditions WHERE stream = s.uid) n
+    LEFT JOIN spec_tags t ON t.stream = s.uid AND t.tag = n.tag
+    LEFT JOIN LATERAL (
+        SELECT * FROM tag_items x WHERE x.stream = s.uid AND x.tag = n.tag
+          AND x.retired_by IS NULL ORDER BY seq DESC LIMIT 1) i ON true
+    LEFT JOIN tag_conditions c ON c.stream = s.uid AND c.tag = n.tag
+    WHERE ($1 = '' OR s.namespace = $1)
+      AND (s.namespace, s.name) >= ($2, $3) AND (s.namespace, s.name, n.tag) > ($2, $3, $4)
+      AND (NOT $5 OR i.image <> '')
+    ORDER BY s.namespace, s.name, n.tag LIMIT $6
+"""
+
+
+async def list_tag_views(
+    connection: Connection,
+    namespace: str,
+    *,
+    after: tuple[str, str, str] = ("", "", ""),
+    with_image: bool,
+    limit: int,
+) -> list[TagView]:
+    """Tags by namespace, stream and tag, after a triple of these, without their image objects.
+
+    `with_image` leaves out those that point to no image.
+    """
+    rows = await connection.fetch(_LIST, namespace, *after, with_image, limit)
+    return [_from_row(row, row["tag"], with_images=False) for row in rows]
+
+
+def _from_row(row: Row, tag: str, *, with_images: bool = True) -> TagView:
+    head = None
+    if row["created"] is not None:
+        head = TagEvent(row["created"], row["reference"], row["image"], row["item_generation"])
+    return TagView(
+        namespace=row["namespace"],
+        stream=row["name"],
+        tag=tag,
+        uid=row["uid"],
+        version=row["version"],
+        created_at=row["created_at"],
+        labels=row["labels"],
+        lookup_local=row["lookup_local"],
+        repository=row["repository"],
+        reference_body=row["reference_body"],
+        head=head,
+        condition=_condition(row),
+        image=_image(row) if with_images else None,
+    )
+
+
+def _condition(row: Row) -> TagEventCondition | None:
+    if row["type"] is None:
+        return None
+    return TagEventCondition(
+        row["type"],
+        row["status"],
+        row["transitioned_at"],
+        row["reason"],
+        row["message"],
+        row["generation"],
+    )
+
+
+def _image(row: Row) -> StoredImage | None:
+    if row["digest"] is None:
+        return None
+    return StoredImage(
+        row["digest"],
+        row["image_uid"],
+        row["image_version"],
+        row["image_created_at"],
+        row["image_metadata"],
+        row["image_body"],
+    )

@@ -1,0 +1,1 @@
+"""The kinds of image.openshift.io/v1: what is ours on the wire."""

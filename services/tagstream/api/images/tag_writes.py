@@ -1,0 +1,119 @@
+"""Storing one tag of a stream that may not exist yet: shared by imagestreamtags and imagetags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tagstream.api.engine.context import RequestContext
+from tagstream.api.engine.storage import DeleteOptions
+from tagstream.api.images.convert import GROUP
+from tagstream.api.images.deps import (
+    ImageDeps,
+    command_name,
+    invalid_stream,
+    load_needed_sources,
+    new_uid,
+    require_namespace,
+)
+from tagstream.api.images.schedule_warning import with_schedule_warning
+from tagstream.api.wire.status import conflict, forbidden, not_found
+from tagstream.store.journal import Transaction, transaction
+from tagstream.store.stream_writes import create_stream, save_stream
+from tagstream.store.streams import load_stream
+from tagstream.streams.image_stream import ImageStream, TagReference
+from tagstream.streams.problems import InvalidStream
+from tagstream.streams.spec_write import decide_create, decide_update
+from tagstream.streams.tags import with_tag, without_tag
+
+
+@dataclass(frozen=True, slots=True)
+class TagWrite:
+    """An open write of one tag. `before` is the locked stream, None when it is still to be made;
+    `blank` is what it would be made of."""
+
+    deps: ImageDeps
+    ctx: RequestContext
+    tx: Transaction
+    tag: str
+    before: ImageStream | None
+    blank: ImageStream
+
+
+async def open_tag_write(
+    deps: ImageDeps, ctx: RequestContext, tx: Transaction, namespace: str, stream: str, tag: str
+) -> TagWrite:
+    """Locks the stream with the tag and its followers. Raises 404 or 403 for its namespace when
+    the stream has to be made."""
+    before = await load_stream(tx.connection, namespace, stream, tags=[tag], lock=True)
+    if before is None:
+        await require_namespace(tx.connection, namespace, stream)
+    blank = ImageStream(namespace, stream, new_uid(ctx, stream), ctx.second)
+    return TagWrite(deps, ctx, tx, tag, before, blank)
+
+
+def require_create_right(write: TagWrite, resource: str, name: str) -> None:
+    """A PUT that makes the stream needs the right to create, too (§9.3)."""
+    user = write.ctx.user
+    namespace = write.blank.namespace
+    allowed, _ = write.deps.access.allowed(user, "create", GROUP, resource, "", namespace, name)
+    if not allowed:
+        cause = (
+            f'User "{user.name}" cannot create resource "{resource}" in API group "{GROUP}" '
+            f'in the namespace "{namespace}"'
+        )
+        raise forbidden(resource, GROUP, name, cause)
+
+
+async def write_tag(write: TagWrite, ref: TagReference | None) -> ImageStream:
+    """Stores the tag reference; None leaves the tag unset, which may still make the stream."""
+    base = write.before or write.blank
+    return await write_stream(write, with_tag(base, ref) if ref is not None else base)
+
+
+async def write_stream(write: TagWrite, wanted: ImageStream) -> ImageStream:
+    """Stores what is wanted of the loaded tags."""
+    tx, names = write.tx, write.deps.names
+    sources = await load_needed_sources(write.deps, write.ctx, tx.connection, write.before, wanted)
+    try:
+        if write.before is None:
+            after = decide_create(wanted, sources, write.ctx.second, names.internal)
+            await create_stream(tx, after, names.internal)
+            return after
+        after = decide_update(write.before, wanted, sources, write.ctx.second, names.internal)
+    except InvalidStream as error:
+        raise invalid_stream(wanted.name, error) from error
+    after = await with_schedule_warning(write.ctx, tx, write.before, after, write.tag)
+    await save_stream(tx, write.before, after, names.internal)
+    return after
+
+
+async def delete_tag(
+    deps: ImageDeps,
+    ctx: RequestContext,
+    namespace: str,
+    stream: str,
+    tag: str,
+    options: DeleteOptions,
+    resource: str,
+) -> None:
+    """Removes a tag's reference and history; the stream stays, even empty (§3.9)."""
+    name = f"{stream}:{tag}"
+    command = ctx.command(
+        "imagestreamtag.delete", command_name(ctx), {"namespace": namespace, "name": name}
+    )
+    async with transaction(deps.database, command, dry_run=options.dry_run) as tx:
+        before = await load_stream(
+            tx.connection, namespace, stream, tags=[tag], lock=True, whole_history=True
+        )
+        if before is None:
+            raise not_found("imagestreams", GROUP, stream)
+        if options.uid and options.uid != before.uid:
+            raise conflict(resource, GROUP, name, "the UID precondition was not met")
+        wanted = without_tag(before, tag)
+        if wanted is None:
+            raise not_found(resource, GROUP, name)
+        try:
+            after = decide_update(before, wanted, {}, ctx.second, deps.names.internal)
+        except InvalidStream as error:
+            raise invalid_stream(stream, error) from error
+        await save_stream(tx, before, after, deps.names.internal)

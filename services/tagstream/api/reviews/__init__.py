@@ -1,0 +1,1 @@
+"""Virtual kinds about callers: access reviews, who am I, tokens, and projects."""

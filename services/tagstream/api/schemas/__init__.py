@@ -1,0 +1,1 @@
+"""The fields of every kind: what a body may hold, and what `kubectl explain` says about it."""
