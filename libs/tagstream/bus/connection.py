@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypedDict
 
 import nats
 import structlog
 from nats.aio.client import Client, Server
+from nats.errors import NoRespondersError
 
 from tagstream.errors import Unavailable
 
@@ -91,6 +93,16 @@ async def connect(
             return await nats.connect(url.split(","), name=name, **settings)
     except TimeoutError as error:
         raise Unavailable(f"no NATS server answered within {timeout_s} s") from error
+
+
+async def round_trip(nc: Client, *, timeout_s: float) -> None:
+    """Return once the server has handled everything that was sent before.
+
+    The client's own `flush()` does not tell: its PING overtakes commands that are still buffered.
+    Raises the client's error, or `TimeoutError`, when no answer comes.
+    """
+    with suppress(NoRespondersError):
+        await nc.request(nc.new_inbox(), timeout=timeout_s)
 
 
 def _choose_server(

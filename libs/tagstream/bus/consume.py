@@ -20,6 +20,7 @@ from nats.js.api import ConsumerInfo
 from nats.js.errors import NotFoundError
 
 from tagstream.bus.cancellation import raise_if_cancelled
+from tagstream.bus.connection import round_trip
 from tagstream.bus.consume_settings import ConsumeSettings, build_lanes
 from tagstream.bus.delivery import DeadLetters, Delivery, Settler
 from tagstream.bus.message import Message, parse_message
@@ -319,7 +320,7 @@ class Consumer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._nc.is_connected:
-            await _within(_FLUSH_TIMEOUT_S, self._nc.flush())
+            await _within(_FLUSH_TIMEOUT_S, round_trip(self._nc, timeout_s=_FLUSH_TIMEOUT_S))
 
 
 async def _wait_or_stop(stop: asyncio.Event, delay_s: float) -> None:

@@ -20,7 +20,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError, NoRespondersError
 
-from tagstream.bus.connection import build_settings
+from tagstream.bus.connection import build_settings, round_trip
 from tagstream.errors import (
     Conflict,
     InvalidInput,
@@ -70,7 +70,7 @@ async def start_serving(broker: NatsBroker) -> None:
     `broker.start()` alone returns earlier: a request in between finds nobody listening.
     """
     await broker.start()
-    await (await broker.connect()).flush()
+    await round_trip(await broker.connect(), timeout_s=5)
 
 
 async def _body_as_sent(msg: StreamMessage[Any]) -> Any:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from tagstream.errors import NotFound
 from tagstream.store.database import Database
+from tagstream.telemetry import metrics, names
+from tagstream.telemetry.tracing import current_trace_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +82,37 @@ async def load_dead_letter(database: Database, letter_id: int) -> DeadLetter:
 async def mark_requeued(database: Database, letter_id: int) -> None:
     async with database.connection() as connection:
         await connection.execute(_REQUEUED, letter_id)
+
+
+class Undeliverable(Protocol):
+    """What is kept of a message; the bus's own kind fits."""
+
+    @property
+    def subject(self) -> str: ...
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+
+    @property
+    def data(self) -> bytes: ...
+
+
+class DeadLetterTable:
+    """Where a consumer puts what it cannot handle."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def put(self, consumer: str, message: Undeliverable, error: str, attempts: int) -> None:
+        """Keeps the message and counts it. A second call makes a second row, which is harmless."""
+        await put_dead_letter(
+            self._database,
+            consumer=consumer,
+            subject=message.subject,
+            headers=message.headers,
+            data=message.data,
+            error=error,
+            attempts=attempts,
+            trace_id=current_trace_id(),
+        )
+        metrics.add(names.DEAD_LETTERS, consumer=consumer)

@@ -66,10 +66,17 @@ class CachedImage:
     config: bytes
 
 
-_CACHE = """
-    INSERT INTO manifest_cache (digest, body, manifest, config) VALUES ($1, $2, $3, $4)
-    ON CONFLICT (digest) DO UPDATE SET body = excluded.body, fetched_at = now()
+# Whoever reads a digest that was just fetched has at least half of the day.
+_FRESH = """
+    SELECT digest FROM manifest_cache
+    WHERE digest = ANY ($1) AND fetched_at > now() - interval '12 hours'
 """
+_CACHE = """
+    INSERT INTO manifest_cache (digest, body, manifest, config)
+    SELECT * FROM unnest($1::text[], $2::jsonb[], $3::bytea[], $4::bytea[])
+    ON CONFLICT (digest) DO UPDATE SET fetched_at = now()
+"""
+_CACHE_ROWS = 200
 _CACHED = "SELECT digest, body, manifest, config FROM manifest_cache WHERE digest = ANY ($1)"
 _FORGET = """
     DELETE FROM manifest_cache WHERE digest IN (
@@ -78,11 +85,27 @@ _FORGET = """
 
 
 async def cache_images(connection: Connection, images: Iterable[CachedImage]) -> None:
-    """Keeps fetched images for a day, in digest order so that two importers cannot deadlock."""
-    ordered = sorted(images, key=lambda image: image.digest)
-    await connection.executemany(
-        _CACHE, [(i.digest, dict(i.body), i.manifest, i.config) for i in ordered]
-    )
+    """Keeps fetched images for a day, all or none; what was cached lately is not sent again.
+
+    Goes in digest order, so that two importers cannot deadlock.
+    """
+    by_digest = {image.digest: image for image in images}
+    if not by_digest:
+        return
+    fresh = {row["digest"] for row in await connection.fetch(_FRESH, list(by_digest))}
+    missing = [by_digest[digest] for digest in sorted(by_digest.keys() - fresh)]
+    if not missing:
+        return
+    async with connection.transaction():
+        for start in range(0, len(missing), _CACHE_ROWS):
+            part = missing[start : start + _CACHE_ROWS]
+            await connection.execute(
+                _CACHE,
+                [i.digest for i in part],
+                [dict(i.body) for i in part],
+                [i.manifest for i in part],
+                [i.config for i in part],
+            )
 
 
 async def load_cached_images(
@@ -91,6 +114,23 @@ async def load_cached_images(
     """What an importer fetched within the last day, among `digests`."""
     rows = await connection.fetch(_CACHED, list(digests))
     return {row["digest"]: CachedImage(*row.values()) for row in rows}
+
+
+_KNOWN = """
+    SELECT w.digest, c.body
+    FROM unnest($1::text[]) w (digest)
+    LEFT JOIN images i USING (digest)
+    LEFT JOIN manifest_cache c ON i.digest IS NULL AND c.digest = w.digest
+    WHERE i.digest IS NOT NULL OR c.digest IS NOT NULL
+"""
+
+
+async def load_storable_bodies(
+    connection: Connection, digests: Collection[str]
+) -> dict[str, Mapping[str, object] | None]:
+    """The digests that are stored already (None), or can be stored from the cache (their body)."""
+    rows = await connection.fetch(_KNOWN, list(digests))
+    return {row["digest"]: row["body"] for row in rows}
 
 
 async def forget_cached_images(connection: Connection, limit: int) -> None:

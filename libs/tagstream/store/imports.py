@@ -44,17 +44,19 @@ _INSERT = """
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 _GET = f"SELECT {_COLUMNS} FROM imports WHERE id = $1"
-_OPEN = f"""
-    SELECT {_COLUMNS} FROM imports WHERE stream = $1 AND applied_at IS NULL ORDER BY requested_at
-"""
+_OPEN = "SELECT generations FROM imports WHERE stream = $1 AND applied_at IS NULL"
 _FINISH = """
     UPDATE imports SET result = $2, finished_at = $3 WHERE id = $1 AND result IS NULL
 """
 _APPLIED = "UPDATE imports SET applied_at = $2 WHERE id = $1 AND applied_at IS NULL"
+_REORDER = """
+    UPDATE imports SET result = NULL, finished_at = NULL, requested_at = $2
+    WHERE id = $1 AND applied_at IS NULL
+"""
 _UNAPPLIED = f"""
     SELECT {_COLUMNS} FROM imports
-    WHERE applied_at IS NULL AND coalesce(finished_at, requested_at) < $1
-    ORDER BY requested_at LIMIT $2
+    WHERE applied_at IS NULL AND (finished_at < $1 OR finished_at IS NULL AND requested_at < $2)
+    ORDER BY requested_at LIMIT $3
 """
 _FORGET = """
     DELETE FROM imports WHERE id IN (
@@ -87,9 +89,12 @@ def _from_row(row: Row) -> ImportRow:
     return ImportRow(*row.values())
 
 
-async def load_open_imports(connection: Connection, stream_uid: str) -> list[ImportRow]:
-    """The imports of a stream that are ordered, running, or finished and not applied."""
-    return [_from_row(row) for row in await connection.fetch(_OPEN, stream_uid)]
+async def load_open_generations(
+    connection: Connection, stream_uid: str
+) -> list[Mapping[str, int]]:
+    """The tags and generations of each import of a stream that is ordered, running, or finished
+    and not applied."""
+    return [row["generations"] for row in await connection.fetch(_OPEN, stream_uid)]
 
 
 async def finish_import(
@@ -105,11 +110,18 @@ async def mark_applied(tx: Transaction, import_id: str, now: datetime) -> bool:
     return await tx.connection.execute(_APPLIED, import_id, now) == "UPDATE 1"
 
 
+async def reorder_import(tx: Transaction, import_id: str, now: datetime) -> bool:
+    """Forgets what an unapplied import found, so that it can run again; False when it is over."""
+    return await tx.connection.execute(_REORDER, import_id, now) == "UPDATE 1"
+
+
 async def list_unapplied(
-    connection: Connection, older_than: datetime, limit: int
+    connection: Connection, finished_before: datetime, ordered_before: datetime, limit: int
 ) -> Sequence[ImportRow]:
-    """Imports that nothing has happened to since `older_than`: their message may be lost."""
-    return [_from_row(row) for row in await connection.fetch(_UNAPPLIED, older_than, limit)]
+    """Imports whose message may be lost: finished that long ago and not applied, or ordered that
+    long ago and not finished."""
+    rows = await connection.fetch(_UNAPPLIED, finished_before, ordered_before, limit)
+    return [_from_row(row) for row in rows]
 
 
 async def forget_imports(connection: Connection, limit: int) -> None:
@@ -137,6 +149,32 @@ _PENDING = """
 async def list_pending_streams(connection: Connection, limit: int) -> list[tuple[str, str]]:
     """Streams with a tag that needs an import nobody has ordered."""
     return [(row[0], row[1]) for row in await connection.fetch(_PENDING, limit)]
+
+
+# Also tags without a generation, which are imported when others of their stream are.
+_PENDING_TAGS = """
+    SELECT t.tag FROM spec_tags t
+    LEFT JOIN LATERAL (
+        SELECT generation FROM tag_items i
+        WHERE i.stream = t.stream AND i.tag = t.tag AND i.retired_by IS NULL
+        ORDER BY seq DESC LIMIT 1) i ON true
+    LEFT JOIN tag_conditions c ON c.stream = t.stream AND c.tag = t.tag
+    WHERE t.stream = $1
+      AND (t.generation IS NULL OR t.generation > greatest(i.generation, c.generation, 0))
+      AND t.body -> 'from' ->> 'kind' = 'DockerImage'
+      AND NOT coalesce((t.body -> 'reference')::boolean, false)
+"""
+_SCHEDULED_TAGS = "SELECT tag FROM spec_tags WHERE stream = $1 AND scheduled"
+
+
+async def list_pending_tags(connection: Connection, stream_uid: str) -> list[str]:
+    """The tags of a stream that may need an import now, whether or not one is under way."""
+    return [row["tag"] for row in await connection.fetch(_PENDING_TAGS, stream_uid)]
+
+
+async def list_scheduled_tags(connection: Connection, stream_uid: str) -> list[str]:
+    """The tags of a stream that its schedule looks at."""
+    return [row["tag"] for row in await connection.fetch(_SCHEDULED_TAGS, stream_uid)]
 
 
 # A stream is scheduled while one of its tags is; the row comes and goes with that.

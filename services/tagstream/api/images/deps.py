@@ -41,7 +41,7 @@ _TRIES = 5
 class Access(Protocol):
     """Asks whether a user may do something; the api's authorizer."""
 
-    def allowed(
+    async def allowed(
         self,
         user: User,
         verb: str,
@@ -63,7 +63,11 @@ class Fetcher(Protocol):
 class PullSecrets(Protocol):
     """Reads the secrets of a namespace that hold registry credentials, data included."""
 
-    async def list_pull_secrets(self, namespace: str) -> tuple[list[JsonObject], int]: ...
+    async def list_pull_secrets(
+        self, ctx: RequestContext, namespace: str
+    ) -> tuple[list[JsonObject], int]:
+        """The secrets and the version of the list."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +121,14 @@ async def load_needed_sources(
 ) -> dict[SourceQuery, ResolvedSource]:
     """What new and changed tags refer to, after asking whether the caller may read it (§9.3)."""
     changed = changed_tags(before, wanted)
-    refused = [p for ref in changed if (p := _refusal(deps, ctx, wanted, ref)) is not None]
+    answers = [await _refusal(deps, ctx, wanted, ref) for ref in changed]
+    refused = [answer for answer in answers if answer is not None]
     if refused:
         raise invalid("ImageStream", GROUP, wanted.name, refused)
     return await load_sources(connection, needed_sources(wanted, changed))
 
 
-def _refusal(
+async def _refusal(
     deps: ImageDeps, ctx: RequestContext, stream: ImageStream, ref: TagReference
 ) -> FieldError | None:
     source = ref.source
@@ -135,7 +140,7 @@ def _refusal(
         query = parse_source(source, stream.namespace, stream.name)
     except BadSource:
         return None
-    allowed, reason = deps.access.allowed(
+    allowed, reason = await deps.access.allowed(
         ctx.user, "get", GROUP, "imagestreams", "layers", query.namespace, query.stream
     )
     if allowed:

@@ -143,7 +143,7 @@ class ImageTagStorage:
                 opened = await open_tag_write(self._deps, ctx, tx, namespace, stream, tag)
                 current = None
                 if opened.before is None:
-                    require_create_right(opened, RESOURCE, name)
+                    await require_create_right(opened, RESOURCE, name)
                 else:
                     current = await self._load(tx.connection, namespace, stream, tag)
                 body = change(current)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tagstream.api.engine.context import RequestContext
 from tagstream.api.images.convert import API_VERSION, GROUP
 from tagstream.api.images.deps import ImageDeps
 from tagstream.api.wire.json_types import JsonObject
@@ -74,9 +75,9 @@ _CONFIG_TYPES = {
 }
 
 
-async def get_secrets(deps: ImageDeps, namespace: str) -> JsonObject:
+async def get_secrets(deps: ImageDeps, ctx: RequestContext, namespace: str) -> JsonObject:
     """The namespace's registry credentials; the stream in the path need not exist."""
-    secrets, version = await deps.secrets.list_pull_secrets(namespace)
+    secrets, version = await deps.secrets.list_pull_secrets(ctx, namespace)
     return {
         "kind": "SecretList",
         "apiVersion": API_VERSION,

@@ -145,7 +145,7 @@ class ImageStreamTagStorage:
             current = await self._current(tx.connection, namespace, stream_name, tag)
             body = change(current)
             arguments["body"] = body
-            _check_update(write, name, current, body)
+            await _check_update(write, name, current, body)
             ref = _wanted_reference(write.before, namespace, stream_name, tag, body)
             created = write.before is None or tag not in write.before.spec_tags
             await write_tag(write, ref)
@@ -186,12 +186,14 @@ def _selects(query: ListQuery, view: TagView) -> bool:
     return query.labels.matches(view.labels) and query.fields.matches(fields)
 
 
-def _check_update(write: TagWrite, name: str, current: JsonObject | None, body: JsonObject) -> None:
+async def _check_update(
+    write: TagWrite, name: str, current: JsonObject | None, body: JsonObject
+) -> None:
     version = (body.get("metadata") or {}).get("resourceVersion") or ""
     if write.before is None:
         if version:
             raise not_found(RESOURCE, GROUP, name)
-        require_create_right(write, RESOURCE, name)
+        await require_create_right(write, RESOURCE, name)
     elif version and version != str(write.before.version):
         cause = f"another caller has updated the resource version to {write.before.version}"
         raise conflict(RESOURCE, GROUP, name, cause)

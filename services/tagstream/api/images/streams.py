@@ -203,7 +203,7 @@ class ImageStreamStorage:
         if subresource == "layers":
             return await get_layers(self._deps, namespace, name)
         if subresource == "secrets":
-            return await get_secrets(self._deps, namespace)
+            return await get_secrets(self._deps, ctx, namespace)
         raise generic_not_found()
 
     async def create_subresource(

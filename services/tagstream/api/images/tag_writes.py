@@ -51,11 +51,13 @@ async def open_tag_write(
     return TagWrite(deps, ctx, tx, tag, before, blank)
 
 
-def require_create_right(write: TagWrite, resource: str, name: str) -> None:
+async def require_create_right(write: TagWrite, resource: str, name: str) -> None:
     """A PUT that makes the stream needs the right to create, too (§9.3)."""
     user = write.ctx.user
     namespace = write.blank.namespace
-    allowed, _ = write.deps.access.allowed(user, "create", GROUP, resource, "", namespace, name)
+    allowed, _ = await write.deps.access.allowed(
+        user, "create", GROUP, resource, "", namespace, name
+    )
     if not allowed:
         cause = (
             f'User "{user.name}" cannot create resource "{resource}" in API group "{GROUP}" '

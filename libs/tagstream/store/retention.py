@@ -1,0 +1,65 @@
+"""What is thrown away when it is old, oldest first and a bounded number of rows at a time.
+
+Each function deletes a prefix: nothing younger goes before something older, so that a reader who
+starts after the oldest row that is left misses nothing. Returns how many rows went.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from tagstream.store.database import Connection
+
+_TRIM_CHANGES = """
+    WITH oldest AS (
+        SELECT position, bool_and(at < $1) OVER (ORDER BY position) AS is_old
+        FROM (SELECT position, at FROM changes ORDER BY position LIMIT $2) AS page)
+    DELETE FROM changes USING oldest WHERE changes.position = oldest.position AND is_old
+"""
+
+
+async def trim_changes(connection: Connection, before: datetime, limit: int) -> int:
+    """Changes whose command is older: what a watch can no longer start after."""
+    return _count(await connection.execute(_TRIM_CHANGES, before, limit))
+
+
+_TRIM_COMMANDS = """
+    WITH oldest AS (
+        SELECT position, bool_and(at < $1) OVER (ORDER BY position) AS is_old
+        FROM (SELECT position, at FROM commands ORDER BY position LIMIT $2) AS page)
+    DELETE FROM commands USING oldest WHERE commands.position = oldest.position AND is_old
+"""
+
+
+async def trim_commands(connection: Connection, before: datetime, limit: int) -> int:
+    """Commands: how far back an exact replay can go."""
+    return _count(await connection.execute(_TRIM_COMMANDS, before, limit))
+
+
+# {table} is facts or jobs, never a caller's text.
+_TRIM_OUTBOX = """
+    WITH oldest AS (
+        SELECT position, number,
+               bool_and(at < $1 AND position <= $3) OVER (ORDER BY position, number) AS is_old
+        FROM (SELECT position, number, at FROM {table}
+              ORDER BY position, number LIMIT $2) AS page)
+    DELETE FROM {table} USING oldest
+    WHERE {table}.position = oldest.position AND {table}.number = oldest.number AND is_old
+"""
+_TRIM_FACTS = _TRIM_OUTBOX.format(table="facts")
+_TRIM_JOBS = _TRIM_OUTBOX.format(table="jobs")
+
+
+async def trim_facts(connection: Connection, before: datetime, relayed: int, limit: int) -> int:
+    """Facts that are old and were relayed, up to the position `relayed`."""
+    return _count(await connection.execute(_TRIM_FACTS, before, limit, relayed))
+
+
+async def trim_jobs(connection: Connection, before: datetime, relayed: int, limit: int) -> int:
+    """Jobs that are old and were relayed, up to the position `relayed`."""
+    return _count(await connection.execute(_TRIM_JOBS, before, limit, relayed))
+
+
+def _count(status: str) -> int:
+    """From a command tag such as `DELETE 12`."""
+    return int(status.rpartition(" ")[2])
