@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kubernetes.client import models
+
 from tagstream.api.wire.merge_keys import MergeSchema, get_merge_schema
 
 OUTPUT = Path(__file__).parent.parent / "services/tagstream/api/schemas/data/kubernetes.json"

@@ -63,9 +63,9 @@ def test_the_admin_certificate_names_user_and_group(tmp_path: Path) -> None:
     admin.verify_directly_issued_by(authority)
 
 
-def test_keys_are_private_and_the_secret_key_has_32_bytes(tmp_path: Path) -> None:
+def test_keys_are_private_and_the_secret_key_has_32_bytes_in_base64(tmp_path: Path) -> None:
     pki = ensure_pki(tmp_path, "127.0.0.1", NOW)
-    assert len(pki.secret_key.read_bytes()) == 32
+    assert len(base64.b64decode(pki.secret_key.read_text())) == 32
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
 
 

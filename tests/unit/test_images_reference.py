@@ -12,9 +12,7 @@ from hypothesis import strategies as st
 from tagstream.images.reference import (
     ImageReference,
     InvalidReference,
-    StreamSource,
     parse_image_reference,
-    parse_stream_source,
     split_stream_image,
     split_stream_tag,
     split_stream_tag_leniently,
@@ -246,37 +244,3 @@ def test_stream_image_name_needs_exactly_one_at(
 )
 def test_lenient_stream_tag_means_latest(name: str, expected: tuple[str, str]) -> None:
     assert split_stream_tag_leniently(name) == expected
-
-
-@pytest.mark.parametrize(
-    ("kind", "name", "expected"),
-    [
-        ("ImageStreamTag", "3.5", StreamSource("py", "3.5")),
-        ("ImageStreamTag", "other:3.5", StreamSource("other", "3.5")),
-        ("ImageStreamImage", "0123456789ab", StreamSource("py", "0123456789ab")),
-        ("ImageStreamImage", DIGEST, StreamSource("py", DIGEST)),
-        ("ImageStreamImage", f"other@{DIGEST}", StreamSource("other", DIGEST)),
-    ],
-)
-def test_stream_source_without_stream_means_its_own(
-    kind: str, name: str, expected: StreamSource
-) -> None:
-    assert parse_stream_source(kind, name, "py") == expected
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        ("ImageStreamTag", "a:b:c"),
-        ("ImageStreamTag", ":c"),
-        ("ImageStreamTag", "a:"),
-        ("ImageStreamTag", ""),
-        ("ImageStreamImage", "a@b@c"),
-        ("ImageStreamImage", "@b"),
-        ("DockerImage", "quay.io/a/b"),
-    ],
-)
-def test_stream_source_of_another_form_is_refused(kind: str, name: str) -> None:
-    with pytest.raises(InvalidReference) as error:
-        parse_stream_source(kind, name, "py")
-    assert str(error.value) == "must be of the form <tag>, <repo>:<tag>, <id>, or <repo>@<id>"

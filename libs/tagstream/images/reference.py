@@ -1,7 +1,8 @@
 """References to images, as people write them: pull specs, and names within image streams.
 
-Owns the grammar and every derived form of spec/image-api-and-import.md §2.1-§2.3 and the resource
-names of §1.7 and §1.9. Does not know which registries are allowed, or what a reference points at.
+Owns the grammar and every derived form of spec/image-api-and-import.md §2.1-§2.2 and the resource
+names of §1.7 and §1.9. Does not know which registries are allowed, or what a reference points at;
+what the `from` of a stream kind refers to is in streams/sources.py.
 """
 
 from __future__ import annotations
@@ -18,8 +19,6 @@ HUB_NAMESPACE: Final = "library"
 HUB_HOST: Final = "registry-1.docker.io"
 HUB_REGISTRIES: Final = frozenset({DEFAULT_REGISTRY, "index.docker.io", HUB_HOST})
 MAX_NAME_LENGTH: Final = 255
-
-STREAM_SOURCE_FORM: Final = "must be of the form <tag>, <repo>:<tag>, <id>, or <repo>@<id>"
 
 # The published grammar lets a separator be empty; written so here, a long name would be tried in
 # every possible way. These patterns accept the same texts and can match each in one way only.
@@ -142,33 +141,6 @@ def parse_image_reference(text: str) -> ImageReference:
     if not slash:
         namespace, rest = "", path
     return ImageReference(registry=registry, namespace=namespace, name=rest, tag=tag, digest=digest)
-
-
-@dataclass(frozen=True, slots=True)
-class StreamSource:
-    """What a spec tag's `from` of a stream kind points at.
-
-    `selector` is a tag name for kind ImageStreamTag; for ImageStreamImage it is an image id, which
-    may be a prefix and may lack the algorithm.
-    """
-
-    stream: str
-    selector: str
-
-
-def parse_stream_source(kind: str, name: str, own_stream: str) -> StreamSource:
-    """Parse `from.name` of kind ImageStreamTag or ImageStreamImage (§2.3).
-
-    A name without a separator is a tag, or an id, of `own_stream`. Raises InvalidReference with
-    the server's text, for any other kind too: the server has no other answer there.
-    """
-    separator = {"ImageStreamTag": ":", "ImageStreamImage": "@"}.get(kind)
-    if separator is None:
-        raise InvalidReference(STREAM_SOURCE_FORM)
-    parts = name.split(separator)
-    if len(parts) > 2 or not all(parts):
-        raise InvalidReference(STREAM_SOURCE_FORM)
-    return StreamSource(stream=parts[0] if len(parts) == 2 else own_stream, selector=parts[-1])
 
 
 def split_stream_tag(name: str) -> tuple[str, str] | None:

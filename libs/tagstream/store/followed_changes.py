@@ -66,17 +66,29 @@ def _is_complete(head: int, oldest: int | None, after: int) -> bool:
     return head == after if oldest is None else oldest <= after + 1
 
 
-_HOUSEKEEPING = """
-    SELECT resource, uid::text, type FROM changes
+_TOUCHED = """
+    SELECT resource, uid::text, type = 'DELETED' AS is_gone,
+           body -> 'metadata' -> 'deletionTimestamp' IS NOT NULL AS is_going
+    FROM changes
     WHERE position > $1 AND (type = 'DELETED' OR resource = ANY ($2)
         OR body -> 'metadata' -> 'deletionTimestamp' IS NOT NULL)
     ORDER BY position
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """An object that was deleted, is being deleted, or is of a kind that was asked for."""
+
+    resource: str
+    uid: str
+    is_gone: bool
+    is_going: bool
+
+
 async def read_touched(
     connection: Connection, resources: Sequence[str], after: int
-) -> list[tuple[str, str, str]]:
-    """Resource, uid and type of what was deleted, is being deleted, or is one of `resources`."""
-    rows = await connection.fetch(_HOUSEKEEPING, after, list(resources))
-    return [(row["resource"], row["uid"], row["type"]) for row in rows]
+) -> list[Touched]:
+    """Such objects after a position, in order; one may come more than once."""
+    rows = await connection.fetch(_TOUCHED, after, list(resources))
+    return [Touched(*row.values()) for row in rows]

@@ -89,7 +89,8 @@ async def list_missing_defaults(
     connection: Connection, wanted: Sequence[tuple[str, str, str]], limit: int
 ) -> dict[str, list[tuple[str, str, str]]]:
     """By active namespace, which of the wanted (group, resource, name) it lacks."""
-    rows = await connection.fetch(_MISSING, *(list(column) for column in zip(*wanted)), limit)
+    groups, resources, names = (list(column) for column in zip(*wanted, strict=True))
+    rows = await connection.fetch(_MISSING, groups, resources, names, limit)
     missing: dict[str, list[tuple[str, str, str]]] = {}
     for row in rows:
         found = (row["api_group"], row["resource"], row["name"])
@@ -98,7 +99,7 @@ async def list_missing_defaults(
 
 
 _DEPENDENTS = """
-    SELECT uid::text FROM resources
+    SELECT uid::text, namespace, body -> 'metadata' -> 'ownerReferences' AS owners FROM resources
     WHERE uid > $1 AND body -> 'metadata' -> 'ownerReferences' IS NOT NULL
     ORDER BY uid LIMIT $2
 """
@@ -130,9 +131,23 @@ class Owner:
     goes_last: bool
 
 
-async def list_dependents(connection: Connection, after_uid: str, limit: int) -> list[str]:
-    """Uids of objects that name an owner, in order, after one."""
-    return [row["uid"] for row in await connection.fetch(_DEPENDENTS, after_uid, limit)]
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """An object that names owners, by their uids."""
+
+    uid: str
+    namespace: str
+    owners: tuple[str, ...]
+
+
+async def list_dependents(connection: Connection, after_uid: str, limit: int) -> list[Dependent]:
+    """Objects that name an owner, by uid, after one."""
+    rows = await connection.fetch(_DEPENDENTS, after_uid, limit)
+    return [Dependent(row["uid"], row["namespace"], _uids(row["owners"])) for row in rows]
+
+
+def _uids(references: list[dict[str, object]]) -> tuple[str, ...]:
+    return tuple(str(one.get("uid", "")) for one in references)
 
 
 async def list_held_owners(connection: Connection, limit: int) -> list[str]:
@@ -195,9 +210,4 @@ async def list_owned_streams(
 ) -> list[OwnedStream]:
     """Image streams with owners, by namespace and name, after a pair of both."""
     rows = await connection.fetch(_OWNED_STREAMS, *after, limit)
-    return [
-        OwnedStream(
-            row["namespace"], row["name"], tuple(str(one.get("uid")) for one in row["owners"])
-        )
-        for row in rows
-    ]
+    return [OwnedStream(row["namespace"], row["name"], _uids(row["owners"])) for row in rows]

@@ -89,9 +89,7 @@ def _from_row(row: Row) -> ImportRow:
     return ImportRow(*row.values())
 
 
-async def load_open_generations(
-    connection: Connection, stream_uid: str
-) -> list[Mapping[str, int]]:
+async def load_open_generations(connection: Connection, stream_uid: str) -> list[Mapping[str, int]]:
     """The tags and generations of each import of a stream that is ordered, running, or finished
     and not applied."""
     return [row["generations"] for row in await connection.fetch(_OPEN, stream_uid)]

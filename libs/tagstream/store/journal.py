@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+import asyncpg
 import orjson
 
 from tagstream.events.envelope import fact_id
@@ -158,6 +159,7 @@ class Transaction:
 
 
 _APPEND = "SELECT append_journal($1)"
+_COMMIT_WAIT_S = 5.0
 
 
 @asynccontextmanager
@@ -187,14 +189,24 @@ async def transaction(
             if dry_run:
                 await opened.rollback()
             else:
-                # A request that is cancelled here must not leave a sent COMMIT unread.
-                await asyncio.shield(opened.commit())
+                await _commit(opened)
 
 
-async def _roll_back(opened: object) -> None:
+async def _commit(opened: asyncpg.transaction.Transaction) -> None:
+    """Commits; who is cancelled meanwhile still waits for the answer, a few seconds, since the
+    connection is of no use to anybody else before it came."""
+    committing = asyncio.ensure_future(opened.commit())
+    try:
+        await asyncio.shield(committing)
+    except asyncio.CancelledError:
+        await asyncio.wait([committing], timeout=_COMMIT_WAIT_S)
+        raise
+
+
+async def _roll_back(opened: asyncpg.transaction.Transaction) -> None:
     try:
         async with asyncio.timeout(2):
-            await opened.rollback()  # type: ignore[attr-defined]
+            await opened.rollback()
     except Exception:
         # The connection is gone or stuck: Postgres rolls back by itself, the first error matters.
         return

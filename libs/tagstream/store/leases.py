@@ -46,6 +46,7 @@ class Lease:
     def __init__(self, database: Database, name: str, *, ttl_s: float = TTL_S) -> None:
         self.name = name
         self.epoch = 0
+        self._worked_epoch = 0
         self._database = database
         self._holder = secrets.token_hex(8)
         self._ttl_s = ttl_s
@@ -121,13 +122,15 @@ class Lease:
             if not running.cancelled() and (error := running.exception()):
                 log.error("leased work failed", lease=self.name, error=repr(error))
             running = None
-        if held and running is None:
-            log.info("lease held", lease=self.name, epoch=self.epoch)
-            return asyncio.create_task(_run(work), name=f"lease {self.name}")
-        if not held and running is not None:
+        if running is not None and not (held and self.epoch == self._worked_epoch):
+            # Held again is not held still: somebody else acted meanwhile, the work is outdated.
             log.warning("lease lost", lease=self.name)
             await _cancelled(running)
-            return None
+            running = None
+        if held and running is None:
+            log.info("lease held", lease=self.name, epoch=self.epoch)
+            self._worked_epoch = self.epoch
+            return asyncio.create_task(_run(work), name=f"lease {self.name}")
         return running
 
 

@@ -19,16 +19,16 @@ class Slice:
     remaining_s: float
 
 
-# The sum may pass the rate once, by less than one taking; the permits handed out never do.
+# `spent` may pass the rate by less than one taking; the permits handed out never do.
 _TAKE = """
     WITH moment AS (SELECT clock_timestamp() AS now),
     taken AS (
         INSERT INTO registry_budget AS b (host, slice, spent)
-        SELECT $1, date_trunc('second', now), $2 FROM moment
+        SELECT $1, date_trunc('second', now), $2::integer FROM moment
         ON CONFLICT (host, slice) DO UPDATE SET spent = b.spent + excluded.spent
-        WHERE b.spent < $3
-        RETURNING b.spent)
-    SELECT least($2, $3 - (SELECT spent FROM taken) + $2) AS permits,
+        WHERE b.spent < $3::integer
+        RETURNING spent)
+    SELECT coalesce((SELECT least($2, $3 - spent + $2) FROM taken), 0) AS permits,
            1 - extract(epoch FROM now - date_trunc('second', now))::float8 AS remaining_s
     FROM moment
 """
@@ -39,11 +39,7 @@ async def take_permits(database: Database, host: str, count: int, rate: int) -> 
     async with database.connection() as connection:
         row = await connection.fetchrow(_TAKE, host, count, rate)
     assert row is not None
-    return Slice(_whole(row["permits"]), row["remaining_s"])
-
-
-def _whole(permits: int | None) -> int:
-    return max(permits or 0, 0)
+    return Slice(row["permits"], row["remaining_s"])
 
 
 _FORGET = "DELETE FROM registry_budget WHERE slice < now() - interval '1 minute'"

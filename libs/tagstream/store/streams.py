@@ -49,8 +49,8 @@ def _header_from_row(row: Row) -> ImageStream:
     )
 
 
-# The tags asked for, everything that follows them, and everything they follow: what one move of
-# them can touch. Of each history only the newest items.
+# The tags asked for and everything that follows them: what one move of them can touch. Of each
+# history only the newest items.
 _TAGS = """
     WITH RECURSIVE below (tag) AS (
         SELECT unnest($2::text[])
@@ -129,7 +129,10 @@ _ALL_ITEMS = """
     SELECT stream::text, tag, created, reference, image, generation FROM tag_items
     WHERE stream = ANY ($1) AND retired_by IS NULL ORDER BY stream, tag, seq DESC
 """
-_ALL_CONDITIONS = "SELECT stream::text, * FROM tag_conditions WHERE stream = ANY ($1)"
+_ALL_CONDITIONS = """
+    SELECT stream::text, tag, type, status, reason, message, generation, transitioned_at
+    FROM tag_conditions WHERE stream = ANY ($1)
+"""
 
 
 async def load_whole(connection: Connection, streams: Iterable[ImageStream]) -> list[ImageStream]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import Final
 
 EMPTY: Mapping[str, str] = MappingProxyType({})
 
@@ -25,6 +26,9 @@ class SourceKind(StrEnum):
     DOCKER_IMAGE = "DockerImage"
     IMAGE_STREAM_TAG = "ImageStreamTag"
     IMAGE_STREAM_IMAGE = "ImageStreamImage"
+
+
+STREAM_KINDS: Final = (SourceKind.IMAGE_STREAM_TAG, SourceKind.IMAGE_STREAM_IMAGE)
 
 
 class ImportMode(StrEnum):

@@ -12,6 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from tagstream.streams.image_stream import (
+    STREAM_KINDS,
     ImageStream,
     ImportPolicy,
     SourceKind,
@@ -100,7 +101,19 @@ def decide_import(
         return decide_create(_checked(stream, now), {}, now, internal_registry)
     if stream == before and CHECK_ANNOTATION in before.metadata.annotations:
         return before
-    return decide_update(before, _checked(stream, now), {}, now, internal_registry)
+    after = decide_update(before, _checked(stream, now), {}, now, internal_registry)
+    return _with_reached_conditions(after, imports)
+
+
+def _with_reached_conditions(stream: ImageStream, imports: Sequence[TagImport]) -> ImageStream:
+    """No condition of a generation that the stream has not reached: failures that touch no
+    reference raise none, and a later wish of that generation would pass for tried."""
+    for one in imports:
+        history = stream.history(one.tag)
+        if any(c.generation > stream.generation for c in history.conditions):
+            reached = tuple(replace(c, generation=stream.generation) for c in history.conditions)
+            stream = _with_history(stream, replace(history, conditions=reached))
+    return stream
 
 
 def _checked(stream: ImageStream, now: datetime) -> ImageStream:
@@ -122,6 +135,9 @@ def _with_failure(
     if has_same_condition(history, condition):
         return _with_retried_failure(stream, history, ref)
     stream = _with_history(stream, set_condition(history, condition))
+    if ref is not None and ref.source is not None and ref.source.kind in STREAM_KINDS:
+        # Whatever it comes from has not failed; there is nothing to look up again.
+        return stream
     if ref is not None:
         return _with_reference(stream, replace(ref, generation=REQUEST_IMPORT))
     if not one.creates_tag_on_failure:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias, cast
 
+from tagstream.images.image_metadata import format_time as format_time
 from tagstream.streams.delta import HistoryChange, SpecChange, StreamDelta, StreamHeader
 from tagstream.streams.image_stream import (
     ImportMode,
@@ -25,10 +26,6 @@ from tagstream.streams.image_stream import (
 
 Json: TypeAlias = dict[str, object]
 AnyJson: TypeAlias = Mapping[str, object]
-
-
-def format_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def parse_time(text: str) -> datetime:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tagstream.streams.image_stream import (
+    STREAM_KINDS,
     ImageStream,
     SourceKind,
     TagEvent,
@@ -90,7 +91,7 @@ def needed_sources(stream: ImageStream, tags: Iterable[TagReference]) -> list[So
         source = reference.source
         if source is None or source.is_blank or not is_stream_source(source, stream.namespace):
             continue
-        if source.kind not in (SourceKind.IMAGE_STREAM_TAG, SourceKind.IMAGE_STREAM_IMAGE):
+        if source.kind not in STREAM_KINDS:
             continue
         try:
             queries[parse_source(source, stream.namespace, stream.name)] = None

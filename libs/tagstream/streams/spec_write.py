@@ -14,6 +14,7 @@ from types import MappingProxyType
 from tagstream.images.reference import InvalidReference, parse_image_reference
 from tagstream.streams.followers import propagate
 from tagstream.streams.image_stream import (
+    STREAM_KINDS,
     ImageStream,
     SourceKind,
     TagEvent,
@@ -192,7 +193,7 @@ def _observed_event(
             return None
         return TagEvent(now, source.name, "", generation)
     field = f"spec.tags[{ref.name}].from.name"
-    if source.kind not in (SourceKind.IMAGE_STREAM_TAG, SourceKind.IMAGE_STREAM_IMAGE):
+    if source.kind not in STREAM_KINDS:
         raise _SourceProblem(
             Problem(field, ProblemKind.INVALID, source.name, BAD_FORM, is_internal=True)
         )
@@ -202,7 +203,7 @@ def _observed_event(
         raise _SourceProblem(
             Problem(field, ProblemKind.INVALID, source.name, str(error), is_internal=True)
         ) from error
-    event = _found_event(field, source.name, query, sources, now)
+    event = _found_event(field, source.name, query, stream, sources, now)
     if event is None:
         return None
     reference = event.docker_image_reference
@@ -212,10 +213,17 @@ def _observed_event(
 
 
 def _found_event(
-    field: str, name: str, query: SourceQuery, sources: Sources, now: datetime
+    field: str,
+    name: str,
+    query: SourceQuery,
+    stream: ImageStream,
+    sources: Sources,
+    now: datetime,
 ) -> TagEvent | None:
     found = sources[query]
-    if not found.stream_exists:
+    # A stream that is just being made is in no store yet, and still may follow itself.
+    is_own = (query.namespace, query.stream) == (stream.namespace, stream.name)
+    if not found.stream_exists and not is_own:
         raise _SourceProblem(Problem(field, ProblemKind.NOT_FOUND, name, is_internal=True))
     if query.kind is SourceKind.IMAGE_STREAM_TAG:
         return found.events[0] if found.events else None

@@ -15,7 +15,8 @@ from tagstream.streams.tag_history import add_event
 def decide_status_update(before: ImageStream, wanted: ImageStream) -> ImageStream:
     """The stream with the histories of `wanted`; its spec, metadata and generation stay.
 
-    A new head of generation 0 gets the generation it belongs to. Raises InvalidStream.
+    A new head of generation 0 gets the generation it belongs to; of several conditions of a tag
+    the last stays, since there is only one kind (§3.6). Raises InvalidStream.
     """
     kept = {t: h for t, h in wanted.status_tags.items() if not h.is_blank}
     histories = {tag: _with_generation(before, history) for tag, history in kept.items()}
@@ -38,6 +39,7 @@ def decide_mapping(before: ImageStream, tag: str, event: TagEvent) -> ImageStrea
 
 
 def _with_generation(before: ImageStream, history: TagHistory) -> TagHistory:
+    history = replace(history, conditions=history.conditions[-1:])
     head = history.head
     if head is None or head.generation:
         return history

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from tagstream.images.reference import InvalidReference, parse_image_reference
 from tagstream.streams.image_stream import (
+    STREAM_KINDS,
     ImageStream,
     ImportMode,
     ReferencePolicy,
@@ -22,7 +23,6 @@ from tagstream.streams.problems import Problem, invalid, required
 STREAM_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*\Z")
 _NAME_RULE = 'must match "[a-z0-9]+(?:[._-][a-z0-9]+)*"'
 _LONGEST_NAME = 255
-_STREAM_KINDS = (SourceKind.IMAGE_STREAM_TAG, SourceKind.IMAGE_STREAM_IMAGE)
 
 
 def validate_stream(before: ImageStream | None, stream: ImageStream) -> list[Problem]:
@@ -89,7 +89,7 @@ def _source_problems(ref: TagReference, field: str) -> Iterator[Problem]:
                 parse_image_reference(source.name)
             except InvalidReference as error:
                 yield invalid(f"{field}.from.name", source.name, str(error))
-    elif source.kind in _STREAM_KINDS:
+    elif source.kind in STREAM_KINDS:
         if ref.import_policy.scheduled:
             yield invalid(
                 f"{field}.importPolicy.scheduled",

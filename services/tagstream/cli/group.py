@@ -23,6 +23,7 @@ class _Entry:
 _SECTIONS: dict[str, dict[str, _Entry]] = {
     "Run a stack": {
         "up": _Entry("up:up", "Run everything on this machine until Ctrl-C."),
+        "demo": _Entry("demo:demo", "Do the main job for real, in a minute, and clean up."),
         "doctor": _Entry("doctor:doctor", "Say what is wrong with a set-up, and how to fix it."),
         "version": _Entry("version:version", "Print the version."),
     },

@@ -8,7 +8,6 @@ secrets depend on them.
 from __future__ import annotations
 
 import ipaddress
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from tagstream.embedded.datadir import write_private
 from tagstream.embedded.failures import SetupError
+from tagstream.store.sealing import make_key_line
 
 _CA_LIFETIME = timedelta(days=3650)
 _LEAF_LIFETIME = timedelta(days=397)
@@ -117,7 +117,7 @@ def ensure_pki(folder: Path, host: str, now: datetime | None = None) -> Pki:
     if not pki.token_key.exists():
         write_private(pki.token_key, _key_pem(ec.generate_private_key(ec.SECP256R1())))
     if not pki.secret_key.exists():
-        write_private(pki.secret_key, secrets.token_bytes(32))
+        write_private(pki.secret_key, make_key_line().encode())
     return pki
 
 

@@ -92,8 +92,6 @@ class Authenticator:
                 raise InvalidInput("token", "belongs to a service account that does not exist")
         return known.user, claims
 
-    # --- certificates -------------------------------------------------------------------------
-
     def _from_certificate(self, der: bytes, now: datetime) -> User | None:
         known = self._certificates.get(der)
         if known is None:
@@ -105,8 +103,6 @@ class Authenticator:
         if now >= known.until:
             raise unauthorized()
         return known.user
-
-    # --- tokens -------------------------------------------------------------------------------
 
     async def _from_header(self, authorization: str, now: datetime) -> User | None:
         scheme, _, token = authorization.partition(" ")
@@ -134,8 +130,6 @@ class Authenticator:
 
     def _is_current(self, claims: TokenClaims) -> bool:
         return self._policies.policy.account_uid(claims.namespace, claims.name) == claims.uid
-
-    # --- impersonation ------------------------------------------------------------------------
 
     async def _impersonated(self, user: User, other: User) -> User:
         for group, resource, namespace, name in _rights_needed(other):

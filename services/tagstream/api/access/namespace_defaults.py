@@ -14,8 +14,11 @@ from tagstream.api.access.system_objects import (
     build_account,
     build_binding,
     insert_object,
+    to_resource,
 )
-from tagstream.store.journal import Transaction
+from tagstream.api.wire.json_types import JsonObject
+from tagstream.store.journal import Command, Transaction
+from tagstream.store.resources import Resource
 
 _ACCOUNTS = ("builder", "default", "deployer")
 _DESCRIPTION = "openshift.io/description"
@@ -59,3 +62,8 @@ async def add_namespace_defaults(
     for one in default_objects(namespace):
         if (one.group, one.resource, one.name) in only:
             await insert_object(tx, one)
+
+
+def namespace_companions(item: JsonObject, command: Command) -> list[Resource]:
+    """The rows that a new namespace brings with it: for whoever inserts by rules."""
+    return [to_resource(one, command) for one in default_objects(item["metadata"]["name"])]

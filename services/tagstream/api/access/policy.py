@@ -1,4 +1,4 @@
-"""Everything that decides a request, in memory: roles, bindings, namespaces, service accounts.
+"""Everything that decides a request, in memory: roles, bindings and service accounts.
 
 Owns the index and the answers, no I/O: `policy_cache.py` keeps it current. One instance serves one
 event loop; a change forgets every remembered answer.
@@ -23,7 +23,6 @@ from tagstream.api.engine.context import User
 
 #: Group and resource of the kinds that the policy is made of.
 KINDS: tuple[tuple[str, str], ...] = (
-    ("", "namespaces"),
     ("", "serviceaccounts"),
     (GROUP, "roles"),
     (GROUP, "clusterroles"),
@@ -65,10 +64,7 @@ class Policy:
         # By namespace, "" for cluster role bindings.
         self._bindings: dict[str, dict[str, Binding]] = {}
         self._accounts: dict[_Key, str] = {}
-        self._namespaces: dict[str, str] = {}
         self._answers: dict[tuple[object, ...], _Answer] = {}
-
-    # --- what it is made of -------------------------------------------------------------------
 
     def put(
         self, resource: str, namespace: str, name: str, uid: str, body: Mapping[str, object]
@@ -76,10 +72,6 @@ class Policy:
         """An object of one of `KINDS` as it is now."""
         if resource == "serviceaccounts":
             self._accounts[namespace, name] = uid
-        elif resource == "namespaces":
-            status = body.get("status")
-            phase = status.get("phase") if isinstance(status, Mapping) else None
-            self._namespaces[name] = str(phase or "Active")
         elif resource.endswith("bindings"):
             self._bindings.setdefault(namespace, {})[name] = parse_binding(namespace, name, body)
             self._answers.clear()
@@ -92,8 +84,6 @@ class Policy:
         """An object of one of `KINDS` that is gone."""
         if resource == "serviceaccounts":
             self._accounts.pop((namespace, name), None)
-        elif resource == "namespaces":
-            self._namespaces.pop(name, None)
         elif resource.endswith("bindings"):
             self._bindings.get(namespace, {}).pop(name, None)
             self._answers.clear()
@@ -101,19 +91,9 @@ class Policy:
             self._roles.pop((namespace, name), None)
             self._answers.clear()
 
-    # --- what it answers ----------------------------------------------------------------------
-
     def account_uid(self, namespace: str, name: str) -> str | None:
         """The uid of a service account, None when there is none."""
         return self._accounts.get((namespace, name))
-
-    def namespace_phase(self, name: str) -> str | None:
-        """`Active` or `Terminating`, None when there is no such namespace."""
-        return self._namespaces.get(name)
-
-    def namespaces(self) -> list[str]:
-        """All names, sorted."""
-        return sorted(self._namespaces)
 
     def allowed(
         self,
@@ -157,8 +137,6 @@ class Policy:
         """What a binding would grant; None when its role does not exist."""
         role = self._roles.get(binding.role_key)
         return tuple(self._all_rules(role)) if role is not None else None
-
-    # --- how ----------------------------------------------------------------------------------
 
     def _answer(
         self, user: User, verb: str, group: str, resource: str, subresource: str, namespace: str

@@ -52,9 +52,7 @@ def build_group(groups: Groups, name: str) -> JsonObject:
 
 
 def _describe_group(name: str, versions: Mapping[str, Sequence[Kind]]) -> JsonObject:
-    described = [
-        {"groupVersion": f"{name}/{version}", "version": version} for version in versions
-    ]
+    described = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {"name": name, "versions": described, "preferredVersion": described[0]}
 
 

@@ -39,6 +39,13 @@ _SCALARS: Final[dict[str, JsonObject]] = {
     "Quantity": {"type": "string", "format": "int-or-string"},
 }
 
+# What is said about these fields of every kind that says nothing itself.
+_COMMON: Final = {
+    "apiVersion": "The group and version of the object's type.",
+    "kind": "The name of the object's type.",
+    "metadata": "Name, namespace, labels and the like.",
+}
+
 
 def build_schema(definition: Definition, prefix: str) -> JsonObject:
     """The schema of one definition."""
@@ -52,6 +59,7 @@ def build_schema(definition: Definition, prefix: str) -> JsonObject:
         name: _build_field(field, prefix) for name, field in definition.fields.items()
     }
     if definition.kind is not None:
+        _describe_common(schema["properties"], prefix)
         schema["x-kubernetes-group-version-kind"] = [describe_kind(definition.kind)]
     return schema
 
@@ -92,13 +100,24 @@ def used_definitions(definition: Definition) -> Iterator[str]:
             yield inner
 
 
+def _describe_common(properties: JsonObject, prefix: str) -> None:
+    for name, description in _COMMON.items():
+        found = properties.get(name)
+        if found is not None and "description" not in found:
+            properties[name] = _with_description(found, description, prefix)
+
+
+def _with_description(schema: JsonObject, description: str, prefix: str) -> JsonObject:
+    if "$ref" in schema and prefix == V3_PREFIX:
+        # In version 3 nothing may stand beside a reference.
+        schema = {"allOf": [schema]}
+    return {**schema, "description": description}
+
+
 def _build_field(field: Field, prefix: str) -> JsonObject:
     schema = _build_type(field.type, prefix)
     if field.description:
-        if "$ref" in schema and prefix == V3_PREFIX:
-            # In version 3 nothing may stand beside a reference.
-            schema = {"allOf": [schema]}
-        schema["description"] = field.description
+        schema = _with_description(schema, field.description, prefix)
     if field.merge_key is not None:
         schema["x-kubernetes-patch-strategy"] = "merge"
         if field.merge_key:

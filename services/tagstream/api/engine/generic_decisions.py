@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from typing import Any
 
 import orjson
 
 from tagstream.api.engine.kinds import Kind
 from tagstream.api.engine.object_metadata import (
     carry_over,
-    checkable_name,
     deletion_finalizers,
     drop_unkept,
     format_time,
@@ -29,7 +29,7 @@ from tagstream.api.engine.rules import Rules
 from tagstream.api.engine.storage import DeleteOptions
 from tagstream.api.wire.field_errors import FieldError, forbidden_value
 from tagstream.api.wire.json_types import JsonObject, copy_json
-from tagstream.api.wire.status import ApiError, bad_request, conflict, forbidden, invalid
+from tagstream.api.wire.status import bad_request, conflict, forbidden, invalid
 
 # An escaped NUL, the one character that JSON can hold and Postgres cannot.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
@@ -37,8 +37,8 @@ _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 def decide_new(kind: Kind, rules: Rules, wanted: JsonObject, uid: str, at: datetime) -> JsonObject:
     """A new object, complete and valid. Raises 400 and 422."""
-    new = copy_json(wanted)
-    new["metadata"] = new_metadata(wanted["metadata"], uid, at, generation=bool(rules.generations))
+    new = _copy_without_nulls(wanted)
+    new["metadata"] = new_metadata(new["metadata"], uid, at, generation=bool(rules.generations))
     for path in rules.subresources.values():
         write_path(new, path, rules.initial.get(path))
     with _readable(kind):
@@ -60,8 +60,8 @@ def decide_changed(
         new = copy_json(old)
         write_path(new, path, read_path(wanted, path))
         return new
-    new = copy_json(wanted)
-    new["metadata"] = carry_over(old["metadata"], wanted["metadata"])
+    new = _copy_without_nulls(wanted)
+    new["metadata"] = carry_over(old["metadata"], new["metadata"])
     for path in rules.subresources.values():
         write_path(new, path, read_path(old, path))
     with _readable(kind):
@@ -70,6 +70,20 @@ def decide_changed(
     if any(read_path(new, path) != read_path(old, path) for path in rules.generations):
         new["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
     return new
+
+
+def _copy_without_nulls(wanted: JsonObject) -> JsonObject:
+    """A deep copy in which null means absent, as a typed decoder reads it."""
+    copied: JsonObject = _strip(wanted)
+    return copied
+
+
+def _strip(value: Any) -> Any:
+    if type(value) is dict:
+        return {key: _strip(item) for key, item in value.items() if item is not None}
+    if type(value) is list:
+        return [_strip(item) for item in value]
+    return value
 
 
 @contextmanager
@@ -107,13 +121,17 @@ def _check(kind: Kind, rules: Rules, new: JsonObject, old: JsonObject | None) ->
     drop_unkept(metadata)
     if _NUL.search(orjson.dumps(new)):
         raise bad_request("strings must not contain the character NUL")
-    complaints = rules.check_name(checkable_name(metadata)) if old is None else []
-    errors = validate_metadata(metadata, complaints)
+    # A name that was once accepted stays, whatever the rules say now.
+    errors = validate_metadata(metadata, rules.check_name if old is None else _accept)
     if old is not None:
         errors += _added_finalizers(metadata, old["metadata"])
     errors += rules.validate(new, old)
     if errors:
         raise invalid(kind.kind, kind.group, metadata.get("name", ""), errors)
+
+
+def _accept(name: str) -> list[str]:
+    return []
 
 
 def _added_finalizers(new: JsonObject, old: JsonObject) -> list[FieldError]:
@@ -174,9 +192,3 @@ def needs_removal(rules: Rules, item: JsonObject) -> bool:
         and not metadata.get("finalizers")
         and not rules.is_waiting(item)
     )
-
-
-def unknown_subresource(kind: Kind, subresource: str) -> ApiError:
-    """405 for a verb that a generic kind's subresource does not have."""
-    message = f"the server does not allow this method on {kind.resource}/{subresource}"
-    return ApiError(405, "MethodNotAllowed", message, {})

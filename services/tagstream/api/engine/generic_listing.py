@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Callable
 
 from tagstream.api.engine.storage import ListQuery
 from tagstream.api.engine.watch_selection import selects
@@ -15,24 +15,35 @@ _BATCH = 500
 
 
 async def select_page(
-    connection: Connection, group: str, resource: str, namespace: str, query: ListQuery
+    connection: Connection,
+    key: tuple[str, str],
+    namespace: str,
+    query: ListQuery,
+    to_fields: Callable[[Resource], JsonObject],
 ) -> tuple[list[Resource], tuple[str, str] | None]:
-    """The rows of a page, and after which (namespace, name) the next begins if there is one."""
-    matches = selects(query.labels, query.fields)
+    """The rows of a page, and after which (namespace, name) the next begins if there is one.
+
+    `key` is the group and resource of the rows; selectors look at what `to_fields` makes of a row.
+    """
+    selected = selects(query.labels, query.fields)
+
+    def matches(row: Resource) -> bool:
+        return selected(to_fields(row))
+
     namespace = namespace or query.fields.required_value("metadata.namespace") or ""
     name = query.fields.required_value("metadata.name")
     if name and (namespace or query.fields.required_value("metadata.namespace") == ""):
-        row = await load_resource(connection, group, resource, namespace, name)
-        return ([row] if row and matches(cast(JsonObject, row.body)) else []), None
+        row = await load_resource(connection, *key, namespace, name)
+        return ([row] if row and matches(row) else []), None
     exact = _equalities(query.labels)
     page: list[Resource] = []
     after = query.after
     while True:
         size = max(query.limit + 1 - len(page), _BATCH) if query.limit else 1_000_000_000
         rows = await list_resources(
-            connection, group, resource, namespace=namespace, after=after, labels=exact, limit=size
+            connection, *key, namespace=namespace, after=after, labels=exact, limit=size
         )
-        page += [row for row in rows if matches(cast(JsonObject, row.body))]
+        page += [row for row in rows if matches(row)]
         if query.limit and len(page) > query.limit:
             last = page[query.limit - 1]
             return page[: query.limit], (last.namespace, last.name)

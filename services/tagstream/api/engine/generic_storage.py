@@ -17,7 +17,6 @@ from tagstream.api.engine.generic_decisions import (
     decide_deleted,
     decide_new,
     needs_removal,
-    unknown_subresource,
 )
 from tagstream.api.engine.generic_listing import select_page
 from tagstream.api.engine.kinds import Kind
@@ -26,7 +25,6 @@ from tagstream.api.engine.object_metadata import derive_uid
 from tagstream.api.engine.routing import WatchSource
 from tagstream.api.engine.rules import Rules
 from tagstream.api.engine.sealed_bodies import SealedBodies
-from tagstream.api.engine.sealing import Sealer
 from tagstream.api.engine.storage import (
     Changer,
     DeleteOptions,
@@ -35,7 +33,12 @@ from tagstream.api.engine.storage import (
     WriteOptions,
 )
 from tagstream.api.wire.json_types import JsonObject
-from tagstream.api.wire.status import already_exists, build_success, not_found
+from tagstream.api.wire.status import (
+    already_exists,
+    build_success,
+    generic_method_not_allowed,
+    not_found,
+)
 from tagstream.errors import Conflict
 from tagstream.store.database import Connection, Database
 from tagstream.store.journal import Change, Transaction, load_head, transaction
@@ -46,6 +49,7 @@ from tagstream.store.resources import (
     load_resource,
     update_resource,
 )
+from tagstream.store.sealing import Sealer
 
 _ATTEMPTS = 5
 _PAUSE_S = 0.005
@@ -96,7 +100,7 @@ class GenericStorage:
         async with self._database.snapshot() as connection:
             version = await load_head(connection)
             rows, after = await select_page(
-                connection, self._group, self._resource, namespace, query
+                connection, (self._group, self._resource), namespace, query, self._to_fields
             )
         items = [self._to_item(row) for row in rows]
         return ListPage(items, query.at_version or version, after)
@@ -117,11 +121,13 @@ class GenericStorage:
         async def write(tx: Transaction) -> _Written:
             new = await decide(tx.connection)
             change = await insert_resource(tx, self._to_row(new, 0))
+            for companion in self._rules.companions(new, tx.command):
+                await insert_resource(tx, companion)
             self._emit(tx, None, new)
             return _Written(new, change)
 
         if options.dry_run:
-            async with self._database.snapshot() as connection:
+            async with self._database.connection() as connection:
                 return await decide(connection)
         return await self._transact(ctx, "create", write)
 
@@ -134,7 +140,7 @@ class GenericStorage:
         wanted: JsonObject,
         options: WriteOptions,
     ) -> JsonObject:
-        raise unknown_subresource(self._kind, subresource)
+        raise generic_method_not_allowed()
 
     async def update(
         self,
@@ -155,8 +161,7 @@ class GenericStorage:
             return await self._replace(tx, row, old, new)
 
         if options.dry_run:
-            async with self._database.snapshot() as connection:
-                old = self._to_item(await self._load(connection, namespace, name))
+            old = await self.get(ctx, namespace, name)
             wanted = change(old)
             return decide_changed(self._kind, self._rules, old, wanted, subresource), False
         verb = f"update {subresource}".rstrip()
@@ -190,8 +195,7 @@ class GenericStorage:
             return _Written(left, await update_resource(tx, self._to_row(left, row.version)))
 
         if options.dry_run:
-            async with self._database.snapshot() as connection:
-                old = self._to_item(await self._load(connection, namespace, name))
+            old = await self.get(ctx, namespace, name)
             left = decide_deleted(self._kind, self._rules, old, options, ctx.second)
             return self._success(old) if left is None else left
         return await self._transact(ctx, "delete", write)
@@ -258,6 +262,12 @@ class GenericStorage:
             item = self._sealed.reveal(item, row.sealed)
         item["metadata"]["resourceVersion"] = str(row.version)
         form = self._rules.stored_form
+        return item if form is None else form.from_stored(item)
+
+    def _to_fields(self, row: Resource) -> JsonObject:
+        """What selectors look at: the object without its sealed values."""
+        form = self._rules.stored_form
+        item = cast(JsonObject, row.body)
         return item if form is None else form.from_stored(item)
 
     def _to_row(self, item: JsonObject, version: int) -> Resource:

@@ -5,18 +5,17 @@ from __future__ import annotations
 from tagstream.api.engine.kinds import Kind
 from tagstream.api.wire.status import ApiError, forbidden, not_found
 from tagstream.store.database import Connection
-from tagstream.store.resources import load_resource
+from tagstream.store.namespaces import NamespacePhase, load_namespace_phase
 
 
 async def require_active_namespace(
     connection: Connection, kind: Kind, namespace: str, name: str
 ) -> None:
     """Raises 404 when the namespace is missing and 403 when it is being terminated."""
-    row = await load_resource(connection, "", "namespaces", "", namespace)
-    if row is None:
+    phase = await load_namespace_phase(connection, namespace)
+    if phase is NamespacePhase.MISSING:
         raise not_found("namespaces", "", namespace)
-    metadata = row.body.get("metadata")
-    if isinstance(metadata, dict) and metadata.get("deletionTimestamp"):
+    if phase is NamespacePhase.TERMINATING:
         raise _terminating(kind, namespace, name)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import uuid
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -70,20 +71,30 @@ def carry_over(old: JsonObject, wanted: JsonObject) -> JsonObject:
     return kept
 
 
-def validate_metadata(metadata: JsonObject, name_complaints: list[str]) -> list[FieldError]:
+def validate_metadata(
+    metadata: JsonObject, check_name: Callable[[str], list[str]]
+) -> list[FieldError]:
     """Errors of name, labels, annotations, finalizers and owners."""
-    errors: list[FieldError] = []
-    name = metadata.get("name", "")
-    if not name:
-        errors.append(required_value("metadata.name", "name or generateName is required"))
-    else:
-        errors += [invalid_value("metadata.name", name, text) for text in name_complaints]
+    errors = _validate_names(metadata, check_name)
     errors += validate_labels(metadata.get("labels") or {}, "metadata.labels")
     errors += validate_annotations(metadata.get("annotations") or {}, "metadata.annotations")
     for finalizer in metadata.get("finalizers") or []:
         complaints = check_label_key(finalizer)
         errors += [invalid_value("metadata.finalizers", finalizer, text) for text in complaints]
     return errors + _validate_owners(metadata.get("ownerReferences") or [])
+
+
+def _validate_names(
+    metadata: JsonObject, check_name: Callable[[str], list[str]]
+) -> list[FieldError]:
+    name, base = metadata.get("name", ""), metadata.get("generateName", "")
+    if not name:
+        return [required_value("metadata.name", "name or generateName is required")]
+    errors = [
+        invalid_value("metadata.generateName", base, text)
+        for text in (check_name(mask_trailing_dash(base)) if base else [])
+    ]
+    return errors + [invalid_value("metadata.name", name, text) for text in check_name(name)]
 
 
 def _validate_owners(owners: list[JsonObject]) -> list[FieldError]:
@@ -97,12 +108,6 @@ def _validate_owners(owners: list[JsonObject]) -> list[FieldError]:
                     invalid_value(f"{path}.{name}", value or "", f"{name} must not be empty")
                 )
     return errors
-
-
-def checkable_name(metadata: JsonObject) -> str:
-    """The name as its kind's rule is to see it: for a generated one, its prefix."""
-    base: str = metadata.get("generateName", "")
-    return mask_trailing_dash(base) if base else str(metadata.get("name", ""))
 
 
 def read_path(item: JsonObject, path: str) -> Any:

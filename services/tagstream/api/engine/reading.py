@@ -29,6 +29,10 @@ async def on_list(call: Call) -> Answer:
     shape = call.representation(LIST_SHAPES)
     version, match = parse_list_version(call)
     page = await call.entry.storage.list(call.ctx, call.target.namespace, parse_list_query(call))
+    instead: JsonObject | None = getattr(page, "status", None)
+    if instead is not None:
+        # Some lists of OpenShift only say whether one may create (projectrequests).
+        return answer_with(call, instead, shape)
     _check_version(page, version, match)
     metadata = list_metadata(page, call.target.namespace)
     return answer_with(call, shape_list(call, page.items, metadata, shape), shape)

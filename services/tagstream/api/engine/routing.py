@@ -6,7 +6,7 @@ authorizer's matter; paths that name no resource (discovery, health) are the ser
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -134,6 +134,6 @@ class Registry:
         return self._entries.get((group, version, resource))
 
     @property
-    def kinds(self) -> Iterable[Kind]:
+    def kinds(self) -> Sequence[Kind]:
         """In the order of registration: what discovery lists."""
         return [entry.kind for entry in self._entries.values()]

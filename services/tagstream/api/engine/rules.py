@@ -9,6 +9,8 @@ from tagstream.api.wire.field_errors import FieldError
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.names import check_dns_subdomain
 from tagstream.events.facts import Fact
+from tagstream.store.journal import Command
+from tagstream.store.resources import Resource
 
 
 def _nothing(item: JsonObject) -> None:
@@ -20,6 +22,10 @@ def _no_errors(new: JsonObject, old: JsonObject | None) -> list[FieldError]:
 
 
 def _no_facts(old: JsonObject | None, new: JsonObject | None) -> list[Fact]:
+    return []
+
+
+def _alone(item: JsonObject, command: Command) -> list[Resource]:
     return []
 
 
@@ -55,6 +61,7 @@ class Rules:
     `initial` is what those paths hold in a new object. `is_waiting` says whether a deleted object
     has to stay for a reason beside its finalizers, `on_deletion` marks it, `keep_reason` forbids
     deletion with a text. `facts` are emitted with the change, None standing for no object.
+    `companions` are the rows that a new object brings with it.
     """
 
     default: Callable[[JsonObject], None] = _nothing
@@ -67,5 +74,6 @@ class Rules:
     on_deletion: Callable[[JsonObject], None] = _nothing
     keep_reason: Callable[[JsonObject], str] = _never
     facts: Callable[[JsonObject | None, JsonObject | None], list[Fact]] = _no_facts
+    companions: Callable[[JsonObject, Command], list[Resource]] = _alone
     stored_form: StoredForm | None = None
     sealed: bool = False

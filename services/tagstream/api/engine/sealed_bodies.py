@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import orjson
 
-from tagstream.api.engine.sealing import Sealer
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.store.journal import dump_json
+from tagstream.store.sealing import Sealer
 
 _MARK = "sealed"
 

@@ -7,7 +7,6 @@ others. An owner deleted in the foreground waits for the dependents that block i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from tagstream.api.housekeeping.decisions import (
@@ -27,6 +26,7 @@ from tagstream.api.housekeeping.namespaces import delete_or_mark, delete_owned_s
 from tagstream.errors import Conflict
 from tagstream.store.housekeeping_reads import (
     FIRST_UID,
+    OwnedStream,
     list_dependents,
     list_held_owners,
     list_owned_streams,
@@ -37,6 +37,7 @@ from tagstream.store.journal import Transaction
 from tagstream.store.resources import Resource, delete_resource, list_owned, update_resource
 
 _PAGE = 500
+_MOST_OWNED = 10_000
 
 
 async def collect_dependents_of(deps: Deps, owner_uid: str) -> None:
@@ -73,10 +74,13 @@ async def collect_all(deps: Deps) -> None:
     while True:
         async with deps.database.connection() as connection:
             page = await list_dependents(connection, after, _PAGE)
-        await _settle_all(deps, page)
+            owners = await load_owners(connection, {uid for one in page for uid in one.owners})
+        for one in page:
+            if decide_dependent(one.namespace, one.owners, owners).fate is not Fate.KEEP:
+                await _settle_dependent(deps, one.uid)
         if len(page) < _PAGE:
             break
-        after = page[-1]
+        after = page[-1].uid
     async with deps.database.connection() as connection:
         held = await list_held_owners(connection, _PAGE)
     for uid in held:
@@ -84,13 +88,26 @@ async def collect_all(deps: Deps) -> None:
     await _collect_streams(deps)
 
 
-async def _settle_all(deps: Deps, uids: Iterable[str]) -> None:
-    """Only those are locked that an unlocked look finds to have lost an owner."""
-    for uid in uids:
+async def _collect_streams(deps: Deps) -> None:
+    after = ("", "")
+    while True:
         async with deps.database.connection() as connection:
-            lost = await _has_lost_owner(connection_uid=uid, deps=deps)
-        if lost:
-            await _settle_dependent(deps, uid)
+            page = await list_owned_streams(connection, after, _PAGE)
+            owners = await load_owners(connection, {uid for one in page for uid in one.owners})
+        for one in page:
+            if decide_dependent(one.namespace, one.owners, owners).fate is Fate.DELETE:
+                await _delete_stream(deps, one)
+        if len(page) < _PAGE:
+            return
+        after = (page[-1].namespace, page[-1].name)
+
+
+async def _delete_stream(deps: Deps, stream: OwnedStream) -> None:
+    try:
+        await delete_owned_stream(deps, stream.namespace, stream.name, "owner is gone")
+    except Conflict:
+        # Somebody else writes it: the next look decides again.
+        return
 
 
 async def _settle_dependent(deps: Deps, uid: str) -> None:
@@ -99,13 +116,46 @@ async def _settle_dependent(deps: Deps, uid: str) -> None:
             row = await lock_by_uid(tx.connection, uid)
             if row is None:
                 return
-            named = owner_uids(row.body)
-            owners = await load_owners(tx.connection, named)
-            decision = decide_dependent(row.namespace, named, owners)
+            owners = await load_owners(tx.connection, owner_uids(row.body))
+            decision = decide_dependent(row.namespace, owner_uids(row.body), owners)
             if decision.fate is Fate.DELETE:
                 await delete_or_mark(tx, row)
             elif decision.fate is Fate.DETACH:
                 body = without_owners(row.body, decision.owners)
                 await update_resource(tx, replace(row, body=body))
     except Conflict:
+        # Changed meanwhile: the next look decides again.
         return
+
+
+async def _release(tx: Transaction, uid: str) -> None:
+    row = await lock_by_uid(tx.connection, uid)
+    if row is None or not is_deleted(row.body):
+        return
+    finalizers = finalizers_of(row.body)
+    if ORPHAN in finalizers:
+        for dependent in await _lock_owned(tx, uid):
+            kept = [one for one in owner_uids(dependent.body) if one != uid]
+            body = without_owners(dependent.body, kept)
+            await update_resource(tx, replace(dependent, body=body))
+        await _drop_finalizer(tx, row, ORPHAN)
+    elif FOREGROUND in finalizers:
+        owned = await _lock_owned(tx, uid)
+        if not any(blocks(one.body, uid) for one in owned):
+            await _drop_finalizer(tx, row, FOREGROUND)
+
+
+async def _lock_owned(tx: Transaction, uid: str) -> list[Resource]:
+    found = await list_owned(tx.connection, uid, _MOST_OWNED)
+    locked = [await lock_by_uid(tx.connection, one.uid) for one in found]
+    return [one for one in locked if one is not None and uid in owner_uids(one.body)]
+
+
+async def _drop_finalizer(tx: Transaction, row: Resource, finalizer: str) -> None:
+    body = without_finalizer(row.body, finalizer)
+    after = replace(row, body=body)
+    # A namespace goes when it is empty, not when its dependents are settled.
+    if finalizers_of(body) or row.resource == "namespaces":
+        await update_resource(tx, after)
+    else:
+        await delete_resource(tx, after)

@@ -20,7 +20,7 @@ _SLACK = 10
 
 
 def _ago(text: str | None, now: datetime) -> str:
-    return f"{human_ago(now - parse_time(text))} ago" if text else ""
+    return human_ago(now - parse_time(text)) if text else ""
 
 
 def _stream_cells(body: JsonObject, now: datetime) -> tuple[Cell, ...]:

@@ -7,6 +7,7 @@ the requester's `admin` binding in one transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import cast
 
 from tagstream.api.access.namespace_defaults import add_namespace_defaults
@@ -15,21 +16,40 @@ from tagstream.api.access.rbac import Subject
 from tagstream.api.access.system_objects import build_binding, build_namespace, insert_object
 from tagstream.api.engine.context import RequestContext
 from tagstream.api.engine.generic_storage import GenericStorage
-from tagstream.api.engine.kinds import Kind
+from tagstream.api.engine.kinds import Kind, TableFormat
 from tagstream.api.engine.routing import WatchSource
 from tagstream.api.engine.rules import Rules, StoredForm
 from tagstream.api.engine.storage import DeleteOptions, ListPage, ListQuery, WriteOptions
+from tagstream.api.kinds.cells import NAME, name_of, text
 from tagstream.api.reviews.create_only import CreateOnly
 from tagstream.api.wire.field_errors import FieldError, invalid_value, required_value
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.names import check_dns_label
 from tagstream.api.wire.status import already_exists, build_success, forbidden, invalid
+from tagstream.api.wire.table import Cell
 from tagstream.store.database import Database
 from tagstream.store.journal import transaction
 from tagstream.store.resources import load_resource
 
 GROUP = "project.openshift.io"
-PROJECTS = Kind(GROUP, "v1", "projects", "Project", "project", False)
+
+
+def _cells(item: JsonObject, now: datetime) -> tuple[Cell, ...]:
+    notes = item["metadata"].get("annotations") or {}
+    phase = (item.get("status") or {}).get("phase", "")
+    return name_of(item), notes.get("openshift.io/display-name", ""), phase
+
+
+PROJECTS = Kind(
+    GROUP,
+    "v1",
+    "projects",
+    "Project",
+    "project",
+    False,
+    verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
+    table=TableFormat((NAME, text("Display Name"), text("Status")), _cells),
+)
 PROJECT_REQUESTS = Kind(
     GROUP, "v1", "projectrequests", "ProjectRequest", "projectrequest", False, ("create", "list")
 )
@@ -124,10 +144,11 @@ class ProjectRequestStorage(CreateOnly):
     ) -> JsonObject:
         _check_request(wanted)
         name = wanted["metadata"]["name"]
-        project = build_namespace(name, _annotations(ctx, wanted))
+        notes = _annotations(ctx, wanted)
+        project = build_namespace(name, notes)
         project.content["spec"]["finalizers"].insert(0, "openshift.io/origin")
         requester = Subject("User", ctx.user.name)
-        command = ctx.command("project.request", "oc new-project", {"name": name})
+        command = ctx.command("project.request", "project requested", {"name": name, **notes})
         async with transaction(self._database, command) as tx:
             if await load_resource(tx.connection, "", "namespaces", "", name) is not None:
                 raise already_exists("project", GROUP, name)

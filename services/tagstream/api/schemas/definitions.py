@@ -77,11 +77,8 @@ def load_definitions() -> dict[str, Definition]:
     definitions: dict[str, Definition] = {}
     folder = files(__package__).joinpath("data")
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if file.name.endswith(".json"):
-            found = _read_generated(file)
-        else:
-            found = _read_written(file)
-        definitions.update((definition.name, definition) for definition in found)
+        read = _read_generated if file.name.endswith(".json") else _read_written
+        definitions.update((definition.name, definition) for definition in read(file))
     return definitions
 
 
@@ -94,6 +91,8 @@ def strip_containers(text: str) -> str:
 
 def go_type(text: str) -> str:
     """How Go names a resolved type: `[]v1.Container`, `map[string]string`."""
+    if text == f"{MAP}Quantity":
+        return "v1.ResourceList"
     inner = strip_containers(text)
     prefix = text[: len(text) - len(inner)]
     if inner == "bytes":

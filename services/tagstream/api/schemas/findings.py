@@ -6,8 +6,8 @@ refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final, cast
 
 from tagstream.api.schemas.checks import SCALAR_CHECKS
 from tagstream.api.schemas.definitions import (
@@ -19,28 +19,28 @@ from tagstream.api.schemas.definitions import (
     go_type,
     strip_containers,
 )
+from tagstream.api.wire.json_types import JsonObject
 
 _JSON_NAMES: Final = {dict: "object", list: "array", str: "string", bool: "bool"}
 # Go types that read themselves, with the type that they tell of.
 _SELF_READING: Final = {"Time": "string", "MicroTime": "string", "IntOrString": "int32"}
 _BASE64: Final = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/\r\n")
 _QUANTITY_TEXT: Final = (
-    "quantities must match the regular expression "
-    "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 )
 
 Definitions = Mapping[str, Definition]
 
 
 def find_type_errors(
-    value: dict[str, Any], definition: Definition, definitions: Definitions
+    value: JsonObject, definition: Definition, definitions: Definitions
 ) -> Iterator[str]:
     """Complaints in document order; Go reports the first."""
     return _TypeWalk(definitions).walk_struct(value, definition, "")
 
 
 def prune_unknown(
-    value: dict[str, Any], definition: Definition, definitions: Definitions, path: str = ""
+    value: JsonObject, definition: Definition, definitions: Definitions, path: str = ""
 ) -> Iterator[str]:
     """Removes unknown fields as it goes and yields their paths, in document order."""
     unknown = []
@@ -75,9 +75,7 @@ class _TypeWalk:
     def __init__(self, definitions: Definitions) -> None:
         self._definitions = definitions
 
-    def walk_struct(
-        self, value: dict[str, Any], definition: Definition, path: str
-    ) -> Iterator[str]:
+    def walk_struct(self, value: JsonObject, definition: Definition, path: str) -> Iterator[str]:
         for key, item in value.items():
             field = definition.fields.get(key)
             if field is not None:
@@ -94,15 +92,21 @@ class _TypeWalk:
             if not SCALAR_CHECKS[text](value):
                 yield _scalar_error(value, text, field, owner, path)
             return
-        wanted = list if text.startswith(LIST) else dict
-        if type(value) is not wanted:
+        if type(value) is not (list if text.startswith(LIST) else dict):
             yield _mismatch(value, _named(text, field), owner, path)
         elif text in self._definitions:
-            yield from self.walk_struct(value, self._definitions[text], path)
+            yield from self.walk_struct(cast(JsonObject, value), self._definitions[text], path)
         else:
-            inner = text.removeprefix(LIST) if wanted is list else text.removeprefix(MAP)
-            for item in value if wanted is list else value.values():
+            inner, items = _open_container(value, text)
+            for item in items:
                 yield from self._walk(item, inner, field, owner, path)
+
+
+def _open_container(value: Any, text: str) -> tuple[str, Iterable[Any]]:
+    """The type of the items, and the items, of a list or map."""
+    if text.startswith(LIST):
+        return text.removeprefix(LIST), value
+    return text.removeprefix(MAP), value.values()
 
 
 def _named(text: str, field: Field) -> str:

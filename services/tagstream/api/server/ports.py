@@ -64,11 +64,3 @@ class Documents(Protocol):
     def answer(self, path: str, query: Mapping[str, str], headers: Headers) -> Answer | None:
         """None where there is no document: 404. `/version` is also asked for anonymously."""
         ...
-
-
-class Clock(Protocol):
-    """The only source of time of a request."""
-
-    def __call__(self) -> Any:
-        """Now, aware and UTC."""
-        ...

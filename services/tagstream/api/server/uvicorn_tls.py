@@ -41,7 +41,7 @@ class TlsFiles:
 class TlsProtocol(HttpToolsProtocol):
     """One connection; knows who its client is by certificate."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         session = transport.get_extra_info("ssl_object")
         certificate = None if session is None else session.getpeercert(binary_form=True)
@@ -49,7 +49,7 @@ class TlsProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["extensions"] = self._extensions  # type: ignore[typeddict-item]
+        self.scope["extensions"] = self._extensions
 
 
 def build_tls_context(files: TlsFiles) -> ssl.SSLContext:

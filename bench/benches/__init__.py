@@ -1,0 +1,1 @@
+"""One module a bench: `async def run(world) -> list[Figure]`."""

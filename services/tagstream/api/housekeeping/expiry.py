@@ -1,0 +1,77 @@
+"""What ends by age: events, and the rows that nobody can ask for any more."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from tagstream.api.access.system_objects import format_second
+from tagstream.api.housekeeping.deps import Deps
+from tagstream.errors import Conflict
+from tagstream.events.subjects import EVENTS_STREAM, JOBS_STREAM
+from tagstream.store.database import Connection
+from tagstream.store.housekeeping_reads import lock_expired_events
+from tagstream.store.images import forget_cached_images
+from tagstream.store.imports import forget_imports
+from tagstream.store.outbox import load_cursor
+from tagstream.store.resources import delete_resource
+from tagstream.store.retention import trim_changes, trim_commands, trim_facts, trim_jobs
+
+_EVENTS_AT_ONCE = 200
+_ROWS_AT_ONCE = 2000
+_BATCHES = 50
+
+Trim = Callable[[Connection, int], Awaitable[int]]
+"""Deletes at most so many rows; returns how many it did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long things are kept. A watch can start anywhere within `changes`."""
+
+    kubernetes_events: timedelta = timedelta(hours=1)
+    changes: timedelta = timedelta(hours=1)
+    facts: timedelta = timedelta(days=7)
+    jobs: timedelta = timedelta(days=1)
+    commands: timedelta = timedelta(days=30)
+
+
+async def expire_events(deps: Deps, retention: Retention) -> int:
+    """Deletes Kubernetes events that were last seen too long ago; returns how many."""
+    gone = 0
+    for _ in range(_BATCHES):
+        before = format_second(deps.clock() - retention.kubernetes_events)
+        try:
+            async with deps.transaction("expire-events", "events are old", {}) as tx:
+                rows = await lock_expired_events(tx.connection, before, _EVENTS_AT_ONCE)
+                for row in rows:
+                    await delete_resource(tx, row)
+        except Conflict:
+            return gone
+        gone += len(rows)
+        if len(rows) < _EVENTS_AT_ONCE:
+            break
+    return gone
+
+
+async def trim_all(deps: Deps, retention: Retention) -> None:
+    """Deletes old rows in bounded batches, each its own transaction."""
+    now = deps.clock()
+    facts = await load_cursor(deps.database, EVENTS_STREAM)
+    jobs = await load_cursor(deps.database, JOBS_STREAM)
+    await _in_batches(deps, lambda c, n: trim_changes(c, now - retention.changes, n))
+    await _in_batches(deps, lambda c, n: trim_facts(c, now - retention.facts, facts, n))
+    await _in_batches(deps, lambda c, n: trim_jobs(c, now - retention.jobs, jobs, n))
+    await _in_batches(deps, lambda c, n: trim_commands(c, now - retention.commands, n))
+    async with deps.database.connection() as connection:
+        await forget_cached_images(connection, _ROWS_AT_ONCE)
+        await forget_imports(connection, _ROWS_AT_ONCE)
+
+
+async def _in_batches(deps: Deps, trim: Trim) -> None:
+    for _ in range(_BATCHES):
+        # A connection of the pool is held for one batch only.
+        async with deps.database.connection() as connection:
+            if await trim(connection, _ROWS_AT_ONCE) < _ROWS_AT_ONCE:
+                return

@@ -1,0 +1,110 @@
+"""What the importer does for a job and for a request: fetch, keep, answer.
+
+Owns the order of the steps. Registry failures are results here, never exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tagstream.bus.outcomes import Outcome
+from tagstream.errors import InvalidInput
+from tagstream.events.envelope import CloudEvent
+from tagstream.events.facts import ImportCompleted, ImportFact, ImportFailed
+from tagstream.events.jobs import ImportTags, parse_job
+from tagstream.events.message import TagResult
+from tagstream.importer.deps import Deps
+from tagstream.importer.fetch import fetch
+from tagstream.importer.pull_secrets import load_pull_secrets, read_global_pull_secret
+from tagstream.store.images import CachedImage, cache_images
+from tagstream.store.imports import ImportRow, finish_import, load_import
+from tagstream.store.journal import transaction
+from tagstream.streams.import_request import ImageImportResult, ImportRequest, ImportResult
+from tagstream.telemetry import metrics, names
+from tagstream.telemetry.tracing import span
+
+
+async def fetch_and_keep(request: ImportRequest, deps: Deps, mode: str) -> ImportResult:
+    """Fetch what the request names, with the namespace's own logins, and cache what was found.
+
+    `mode` says who asked, `job` or `request`. Raises Unavailable when Postgres is away.
+    """
+    async with deps.database.connection() as connection:
+        secrets = await load_pull_secrets(connection, request.namespace, deps.sealer)
+    node_wide = await read_global_pull_secret(deps.pull_secret_file)
+    fetching = replace(deps.fetching, secrets=secrets, global_pull_secret=node_wide)
+    with span(names.FETCH_SPAN, mode=mode), metrics.timed(names.IMPORT_DURATION, mode=mode):
+        result = await fetch(request, fetching)
+    found = result.fetched_images().values()
+    async with deps.database.connection() as connection:
+        await cache_images(
+            connection,
+            (CachedImage(i.digest, i.body, i.raw_manifest, i.raw_config) for i in found),
+        )
+    _count(result, mode)
+    return result
+
+
+def _count(result: ImportResult, mode: str) -> None:
+    images = (*result.images, *(result.repository.images if result.repository else ()))
+    succeeded = sum(image.status.ok for image in images)
+    for outcome, count in (("imported", succeeded), ("failed", len(images) - succeeded)):
+        if count:
+            metrics.add(names.IMPORTS, count, outcome=outcome, mode=mode)
+
+
+async def on_import_ordered(event: CloudEvent, deps: Deps) -> Outcome:
+    """Run an ordered import once, and store what came of it with the fact that says so."""
+    job = parse_job(event.type, event.data)
+    if not isinstance(job, ImportTags):
+        raise InvalidInput("type", f"{event.type} is not an import")
+    async with deps.database.connection() as connection:
+        ordered = await load_import(connection, job.import_id)
+    if ordered is None:
+        return Outcome.GONE
+    if ordered.result is not None:
+        return Outcome.UNCHANGED
+    result = await fetch_and_keep(ImportRequest.from_json(ordered.request), deps, "job")
+    return await _finish(ordered, result, deps)
+
+
+async def _finish(ordered: ImportRow, result: ImportResult, deps: Deps) -> Outcome:
+    body = result.to_json()
+    command = deps.command(
+        "import.finish",
+        "scheduled import" if ordered.scheduled else "import",
+        {"importId": ordered.id, "result": body},
+    )
+    async with transaction(deps.database, command) as tx:
+        if not await finish_import(tx, ordered.id, body, command.at):
+            return Outcome.DUPLICATE
+        tx.emit(_fact(ordered, result))
+    return Outcome.APPLIED
+
+
+def _fact(ordered: ImportRow, result: ImportResult) -> ImportFact:
+    tags = ImportRequest.from_json(ordered.request).images
+    results = tuple(
+        _tag_result(spec.to_tag or "", ordered.generations, found)
+        for spec, found in zip(tags, result.images, strict=True)
+    )
+    kind = ImportCompleted if any(one.digest for one in results) else ImportFailed
+    return kind(
+        namespace=ordered.namespace,
+        stream=ordered.stream,
+        stream_uid=ordered.stream_uid,
+        import_id=ordered.id,
+        host=ordered.host,
+        results=results,
+    )
+
+
+def _tag_result(tag: str, generations: Mapping[str, int], found: ImageImportResult) -> TagResult:
+    generation = generations.get(tag, 0)
+    if found.image is not None:
+        return TagResult(tag=tag, generation=generation, digest=found.image.digest)
+    status = found.status
+    return TagResult(
+        tag=tag, generation=generation, reason=status.reason, message=status.message[:500]
+    )

@@ -1,0 +1,100 @@
+"""`tagstream demo` from its first line to its last, as a person starts it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tagstream.demo.image import build_small_image
+from tagstream.demo.narration import short
+
+BUDGET_S = 60
+COMMAND = [sys.executable, "-m", "tagstream.cli", "demo"]
+FIRST, SECOND = (short(build_small_image(build).digest) for build in (1, 2))
+
+
+@pytest.fixture
+def environment() -> Iterator[dict[str, str]]:
+    """Nothing but a home, a path and an empty folder for temporary files."""
+    # Not pytest's tmp_path: that one is private, and as root Postgres runs as somebody else.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield {"HOME": folder, "TMPDIR": folder, "PATH": os.environ["PATH"]}
+
+
+def _left_behind(folder: str) -> list[str]:
+    """Files in the folder, and processes that were started on it."""
+    files = [path.name for path in Path(folder).iterdir() if not path.name.startswith(".")]
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = process.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if folder in line:
+            files.append(line)
+    return files
+
+
+def test_the_demo_tells_the_whole_story_and_leaves_nothing(environment: dict[str, str]) -> None:
+    started_at = time.monotonic()
+    done = subprocess.run(
+        COMMAND, env=environment, capture_output=True, text=True, timeout=BUDGET_S, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert time.monotonic() - started_at < BUDGET_S
+    assert done.stderr == ""
+    assert re.findall(r"^ ?(\d+) ", done.stdout, re.M) == [str(n) for n in range(1, 11)]
+    for told in (
+        f"oc import-image app:1 --from=127.0.0.1:\\d+/shop/app:1 --confirm --insecure",
+        f"app:1 moved from {FIRST} to {SECOND}; app:prod did not",
+        r"deployment/web patched .+ after it was created",
+        r"deployment/web patched .+ after the tag moved",
+        f"history, newest first: {FIRST}, {SECOND}, {FIRST}",
+        f"tag.changed +app:prod +{FIRST} -> {SECOND}",
+        f"tag.changed +app:prod +{SECOND} -> {FIRST}",
+        f"trigger.fired +app:prod +deployment/web -> {SECOND}",
+        r"Every step happened and was checked, in .+ s\.",
+    ):
+        assert re.search(told, done.stdout), (told, done.stdout)
+    assert _left_behind(environment["TMPDIR"]) == []
+
+
+def test_an_interrupted_demo_cleans_up(environment: dict[str, str]) -> None:
+    with subprocess.Popen(
+        COMMAND, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        # The stack takes a moment; the title is the first line.
+        running.stdout.readline()
+        time.sleep(1)
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=30)
+    assert running.returncode == 130
+    assert _left_behind(environment["TMPDIR"]) == []
+
+
+def test_a_demo_that_cannot_start_says_why_in_one_line_and_keeps_the_logs(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    # A program of the same name that ends at once, found before the real one.
+    broken = tmp_path / "nats-server"
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    done = subprocess.run(
+        COMMAND,
+        env={**environment, "TMPDIR": str(tmp_path / "missing")},
+        capture_output=True,
+        text=True,
+        timeout=BUDGET_S,
+        check=False,
+    )
+    assert done.returncode == 1

@@ -1,0 +1,76 @@
+"""A replay's surroundings: the registry with equivalent images, the dictionary, the connection."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from fakes.golden_names import Names
+from fakes.golden_replay import Connection, Replay
+from fakes.recorded_images import RECORDED_REGISTRY, serve_recorded_images
+from fakes.recordings import Case, golden_dir, load_api_cases, load_oc_cases
+from fakes.registry import FakeRegistry
+from fakes.stack import Stack
+
+AfterCase = Callable[[Replay, str], None]
+"""Takes the replay and the address of the registry."""
+
+
+def replay_cases(
+    stack: Stack,
+    cases: Sequence[Case],
+    recorded_namespace: str,
+    after: Mapping[str, AfterCase] | None = None,
+) -> Mapping[str, list[str]]:
+    """Replay against a namespace that nobody has used; the differences of each case."""
+    with _registry() as registry:
+        roles = serve_recorded_images(registry, (*load_oc_cases("abc"), *load_api_cases()))
+        # As long as the recorded name, so that protobuf bodies can be sent byte for byte.
+        namespace = "g" + secrets.token_hex(8)[: len(recorded_namespace) - 1]
+        words = {RECORDED_REGISTRY: registry.host, recorded_namespace: namespace}
+        replay = Replay(Connection(stack.cluster), Names(words, roles))
+        bound = {name: _bind(step, replay, registry.host) for name, step in (after or {}).items()}
+        try:
+            replay.run(cases, bound)
+        finally:
+            replay.connection.close()
+    return replay.found
+
+
+def require_recordings() -> None:
+    """Skip, or fail where they must be: in CI."""
+    if load_api_cases():
+        return
+    reason = f"no recordings in {golden_dir()}; set TAGSTREAM_GOLDEN_DIR"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def check_case(
+    found: Mapping[str, list[str]], name: str, expected_failures: Mapping[str, str]
+) -> None:
+    """Assert that a case showed no difference, or that a known one still shows some."""
+    told = found[name]
+    if name in expected_failures:
+        assert told, f"{name} holds now: take it off the list of expected failures"
+        pytest.xfail(expected_failures[name])
+    assert not told, f"{len(told)} differences from the recording:\n" + "\n".join(told)
+
+
+def _bind(step: AfterCase, replay: Replay, host: str) -> Callable[[], None]:
+    return lambda: step(replay, host)
+
+
+@contextmanager
+def _registry() -> Iterator[FakeRegistry]:
+    registry = FakeRegistry()
+    registry.start_in_thread()
+    try:
+        yield registry
+    finally:
+        registry.stop_in_thread()
