@@ -277,6 +277,25 @@ async def test_status_changes_only_through_its_subresource(client: Client) -> No
     assert status["metadata"]["generation"] == plain["metadata"]["generation"]
 
 
+async def test_a_workload_is_scaled_through_its_scale(client: Client) -> None:
+    await client.post(DEPLOYMENTS, deployment())
+    scale = (await client.get(f"{DEPLOYMENTS}/web/scale")).json
+    assert (scale["kind"], scale["spec"], scale["status"]["selector"]) == (
+        "Scale",
+        {"replicas": 1},
+        "app=web",
+    )
+    scale["spec"]["replicas"] = 3
+    assert (await client.send("PUT", f"{DEPLOYMENTS}/web/scale", scale)).json["spec"] == {
+        "replicas": 3
+    }
+    stale = await client.send("PUT", f"{DEPLOYMENTS}/web/scale", scale)
+    assert stale.status == 409
+    patched = await client.patch(f"{DEPLOYMENTS}/web/scale", {"spec": {"replicas": -1}})
+    assert patched.status == 422
+    assert (await client.get(f"{DEPLOYMENTS}/web")).json["spec"]["replicas"] == 3
+
+
 async def test_every_refusal_is_a_status_with_the_text_of_kubernetes(client: Client) -> None:
     missing = await client.post(f"{NS}/nowhere/configmaps", {"metadata": {"name": "x"}})
     assert (missing.status, missing.json["message"]) == (404, 'namespaces "nowhere" not found')

@@ -11,7 +11,9 @@ from faststream.nats import NatsBroker
 
 from fakes.bus_world import BusWorld, bus_world
 from fakes.nats_server import NatsServer
-from tagstream.bus.requests import REPLY_MAX_BYTES, build_broker, request, start_serving
+from tagstream.bus.replies import REPLY_MAX_BYTES
+from tagstream.bus.requests import request
+from tagstream.bus.serving import build_broker, start_serving
 from tagstream.errors import (
     Conflict,
     InvalidInput,

@@ -15,7 +15,7 @@ import pytest
 
 from fakes.bus_world import until
 from fakes.import_world import NS, ImportWorld, import_world
-from fakes.misbehaviours import stall
+from fakes.misbehaviours import slow as slowly
 from fakes.nats_server import NatsServer
 from fakes.postgres import PostgresServer
 from fakes.registry import FakeRegistry
@@ -269,7 +269,7 @@ async def test_a_schedule_keeps_to_its_rate(world: ImportWorld) -> None:
 
 async def test_a_slow_registry_delays_nobody_else(world: ImportWorld, nats: NatsServer) -> None:
     async with FakeRegistry() as slow, world.flowing(nats):
-        slow.misbehave("/v2/", stall(60))
+        slow.misbehave("/v2/", slowly(60))
         world.registry.add_image("app", "1")
         await world.create("mixed", {"slow": f"{slow.host}/app:1"})
         for number in range(60):

@@ -10,9 +10,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -20,19 +22,48 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from fakes.bus_world import until
-from fakes.import_world import import_world
-from fakes.misbehaviours import stall
+from fakes.import_world import ImportWorld, import_world
+from fakes.misbehaviours import slow
 from fakes.nats_server import NatsServer
 from fakes.postgres import PostgresServer
 from tagstream.api.images.fetcher import NatsFetcher
 from tagstream.bus.connection import connect
-from tagstream.bus.requests import REPLY_MAX_BYTES
+from tagstream.bus.replies import REPLY_MAX_BYTES
 from tagstream.embedded.ports import choose_ports
 from tagstream.errors import TagstreamError, Unavailable
 from tagstream.events.subjects import RPC_FETCH
 from tagstream.importer.rpc import build_reply
 from tagstream.store.migrate import migrate
 from tagstream.streams.import_request import ImageImportSpec, ImportRequest
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    server = PostgresServer.start(tmp_path_factory.mktemp("postgres"))
+    asyncio.run(migrate(server.url))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def nats(tmp_path: Path) -> Iterator[NatsServer]:
+    server = NatsServer(tmp_path / "nats").start()
+    yield server
+    server.stop()
+
+
+@dataclass(frozen=True)
+class Servers:
+    nats: NatsServer
+    world: ImportWorld
+    urls: Mapping[str, str]
+
+
+@pytest.fixture
+async def servers(postgres: PostgresServer, nats: NatsServer) -> AsyncIterator[Servers]:
+    url = await postgres.create_database(template="tagstream")
+    async with import_world(url) as world:
+        yield Servers(nats, world, {"postgres_url": url, "nats_url": nats.url})
 
 
 def readiness(port: int) -> str:
@@ -88,101 +119,77 @@ async def connected(server: NatsServer) -> AsyncIterator[Client]:
         await client.close()
 
 
-async def test_both_services_import_by_event_and_on_request(tmp_path: Path) -> None:
-    nats, postgres = NatsServer(tmp_path / "nats").start(), PostgresServer.start(tmp_path / "pg")
-    urls = {"postgres_url": postgres.url, "nats_url": nats.url}
-    try:
-        await migrate(postgres.url)
-        async with import_world(postgres.url) as world:
-            digest = world.registry.add_image("app", "1")
-            source = f"{world.registry.host}/app:1"
-            async with (
-                service("tag_tracker", **urls),
-                service("importer", **urls),
-                service("importer", **urls),
-                connected(nats) as client,
-            ):
-                await world.create("app", {"t": source})
+async def test_both_services_import_by_event_and_on_request(servers: Servers) -> None:
+    world, urls = servers.world, servers.urls
+    digest = world.registry.add_image("app", "1")
+    source = f"{world.registry.host}/app:1"
+    async with (
+        service("tag_tracker", **urls),
+        service("importer", **urls),
+        service("importer", **urls),
+        connected(servers.nats) as client,
+    ):
+        await world.create("app", {"t": source})
 
-                async def imported() -> bool:
-                    return (await world.load("app")).head("t") is not None
+        async def imported() -> bool:
+            return (await world.load("app")).head("t") is not None
 
-                await until(imported, timeout_s=10)
-                request = ImportRequest(
-                    "shop",
-                    "app",
-                    (ImageImportSpec(source, "t", insecure=True), ImageImportSpec("*", "u")),
-                )
-                fetcher = NatsFetcher(client)
-                answers = await asyncio.gather(
-                    *(fetcher.fetch(request, traceparent="") for _ in range(20))
-                )
-                found, broken = answers[0]["images"]  # type: ignore[misc]
-                assert found["image"]["digest"] == digest  # type: ignore[has-type]
-                assert broken["status"]["reason"] == "InternalError"  # type: ignore[has-type]
-                assert all(answer == answers[0] for answer in answers)
-    finally:
-        nats.stop()
-        postgres.stop()
+        await until(imported, timeout_s=10)
+        image = ImageImportSpec(source, "t", insecure=True)
+        request = ImportRequest("shop", "app", (image, ImageImportSpec("*", "u")))
+        fetcher = NatsFetcher(client)
+        answers: list[Any] = await asyncio.gather(
+            *(fetcher.fetch(request, traceparent="") for _ in range(20))
+        )
+    found, broken = answers[0]["images"]
+    assert found["image"]["digest"] == digest
+    assert broken["status"]["reason"] == "InternalError"
+    assert all(answer == answers[0] for answer in answers)
 
 
-async def test_work_under_way_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    nats, postgres = NatsServer(tmp_path / "nats").start(), PostgresServer.start(tmp_path / "pg")
-    urls = {"postgres_url": postgres.url, "nats_url": nats.url}
-    try:
-        await migrate(postgres.url)
-        async with import_world(postgres.url) as world, connected(nats) as client:
-            world.registry.add_image("app", "1")
-            world.registry.misbehave("/v2/app/", stall(60))
-            source = f"{world.registry.host}/app:1"
-            async with service("tag_tracker", **urls), service("importer", **urls):
-                await world.create("app", {"t": source})
-                image = ImageImportSpec(source, "t", insecure=True)
-                request = ImportRequest("shop", "app", (image,), deadline_s=5)
-                asked = asyncio.create_task(NatsFetcher(client).fetch(request, traceparent=""))
-                await until(lambda: len(world.registry.paths("/v2/app/")) == 2)
-            with pytest.raises(TagstreamError):
-                await asked
-            world.registry.behave()
-            # The job was given back, and is done by the next importer.
-            async with service("tag_tracker", **urls), service("importer", **urls):
+async def test_work_under_way_does_not_hold_up_the_end(servers: Servers) -> None:
+    world, urls = servers.world, servers.urls
+    world.registry.add_image("app", "1")
+    world.registry.misbehave("/v2/app/", slow(60))
+    source = f"{world.registry.host}/app:1"
+    async with connected(servers.nats) as client, service("tag_tracker", **urls):
+        async with service("importer", **urls):
+            await world.create("app", {"t": source})
+            image = ImageImportSpec(source, "t", insecure=True)
+            request = ImportRequest("shop", "app", (image,), deadline_s=5)
+            asked = asyncio.create_task(NatsFetcher(client).fetch(request, traceparent=""))
+            await until(lambda: len(world.registry.paths("/v2/app/")) == 2)
+        with pytest.raises(TagstreamError):
+            await asked
+        world.registry.behave()
+        # The job was given back, and is done by the next importer.
+        async with service("importer", **urls):
 
-                async def imported() -> bool:
-                    return (await world.load("app")).head("t") is not None
+            async def imported() -> bool:
+                return (await world.load("app")).head("t") is not None
 
-                await until(imported, timeout_s=10)
-    finally:
-        nats.stop()
-        postgres.stop()
+            await until(imported, timeout_s=10)
 
 
-async def test_nobody_to_ask_is_told_at_once(tmp_path: Path) -> None:
-    nats = NatsServer(tmp_path).start()
-    try:
-        async with connected(nats) as client:
-            with pytest.raises(Unavailable, match="no service is listening"):
-                await NatsFetcher(client).fetch(ImportRequest("ns", "app"), traceparent="")
-    finally:
-        nats.stop()
+async def test_nobody_to_ask_is_told_at_once(nats: NatsServer) -> None:
+    async with connected(nats) as client:
+        with pytest.raises(Unavailable, match="no service is listening"):
+            await NatsFetcher(client).fetch(ImportRequest("ns", "app"), traceparent="")
 
 
-async def test_a_large_result_travels_compressed(tmp_path: Path) -> None:
+async def test_a_large_result_travels_compressed(nats: NatsServer) -> None:
     body = orjson.dumps({"images": ["x" * 100] * 50_000})
     reply = await build_reply(body)
     assert reply.headers["Content-Encoding"] == "gzip"
     assert len(reply.body) < REPLY_MAX_BYTES < len(body)
-    nats = NatsServer(tmp_path).start()
-    try:
-        async with connected(nats) as client:
 
-            async def answer(message: Msg) -> None:
-                await message.respond(gzip.compress(body))
+    async def answer(message: Msg) -> None:
+        await message.respond(gzip.compress(body))
 
-            await client.subscribe(RPC_FETCH, cb=answer)
-            fetched = await NatsFetcher(client).fetch(ImportRequest("ns", "a"), traceparent="")
-            assert orjson.dumps(fetched) == body
-    finally:
-        nats.stop()
+    async with connected(nats) as client:
+        await client.subscribe(RPC_FETCH, cb=answer)
+        fetched = await NatsFetcher(client).fetch(ImportRequest("ns", "a"), traceparent="")
+    assert orjson.dumps(fetched) == body
 
 
 async def test_a_result_that_never_fits_is_refused() -> None:

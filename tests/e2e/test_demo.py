@@ -54,10 +54,10 @@ def test_the_demo_tells_the_whole_story_and_leaves_nothing(environment: dict[str
     assert done.stderr == ""
     assert re.findall(r"^ ?(\d+) ", done.stdout, re.M) == [str(n) for n in range(1, 11)]
     for told in (
-        f"oc import-image app:1 --from=127.0.0.1:\\d+/shop/app:1 --confirm --insecure",
+        r"oc import-image app:1 --from=127.0.0.1:\d+/shop/app:1 --confirm --insecure",
         f"app:1 moved from {FIRST} to {SECOND}; app:prod did not",
-        r"deployment/web patched .+ after it was created",
-        r"deployment/web patched .+ after the tag moved",
+        f"Deployment patched .+ after it was created: .+@{FIRST}",
+        f"Deployment patched .+ after the tag moved: .+@{SECOND}",
         f"history, newest first: {FIRST}, {SECOND}, {FIRST}",
         f"tag.changed +app:prod +{FIRST} -> {SECOND}",
         f"tag.changed +app:prod +{SECOND} -> {FIRST}",
@@ -85,16 +85,35 @@ def test_an_interrupted_demo_cleans_up(environment: dict[str, str]) -> None:
 def test_a_demo_that_cannot_start_says_why_in_one_line_and_keeps_the_logs(
     environment: dict[str, str], tmp_path: Path
 ) -> None:
-    # A program of the same name that ends at once, found before the real one.
-    broken = tmp_path / "nats-server"
-    broken.write_text("#!/bin/sh\nexit 3\n")
-    broken.chmod(0o755)
+    broken_api = 'import os, sys\nif "tagstream.api" in sys.orig_argv:\n    os._exit(3)\n'
+    (tmp_path / "sitecustomize.py").write_text(broken_api)
     done = subprocess.run(
         COMMAND,
-        env={**environment, "TMPDIR": str(tmp_path / "missing")},
+        env={**environment, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=BUDGET_S,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
+    said = re.fullmatch(
+        r"tagstream: the demo failed: .*api-0 does not start.*; logs: (\S+)\n", done.stderr
+    )
+    assert said, done.stderr
+    assert (Path(said[1]) / "api-0.log").exists()
+    assert _left_behind(environment["TMPDIR"]) == [Path(said[1]).name]
+
+
+def test_a_kept_stack_answers_until_ctrl_c(environment: dict[str, str]) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--keep"], env=environment, stdout=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout is not None
+        lines = iter(running.stdout.readline, "")
+        shown = next((line for line in lines if line.startswith("export KUBECONFIG=")), "")
+        kubeconfig = Path(shown.strip().removeprefix("export KUBECONFIG="))
+        assert kubeconfig.exists(), "the story failed"
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=30)
+    assert running.returncode == 0
+    assert _left_behind(environment["TMPDIR"]) == []

@@ -174,8 +174,8 @@ async def _move_production(stage: Stage, digest: str) -> float:
 async def _follow(stage: Stage, step: Step, digest: str, since: float, what: str) -> None:
     arrived_at = await stage.images.wait_for(stage.by_digest(digest))
     await _check_workload(stage, digest)
-    step.say(f"deployment/{WORKLOAD} patched {duration(arrived_at - since)} after {what}:")
-    step.say(f"  image {short(stage.by_digest(digest))}")
+    took, image = duration(arrived_at - since), short(stage.by_digest(digest))
+    step.say(f"Deployment patched {took} after {what}: {image}")
 
 
 def _check_import(answer: dict[str, object], digest: str) -> None:

@@ -14,7 +14,7 @@ from tagstream.bus.connection import connect
 from tagstream.bus.consume import Consumer
 from tagstream.bus.consume_settings import ConsumeSettings
 from tagstream.bus.event_handler import build_handler, count_handled
-from tagstream.bus.requests import build_broker
+from tagstream.bus.serving import build_broker
 from tagstream.bus.topology import ConsumerSpec, ensure_streams
 from tagstream.events.subjects import JOBS_STREAM, imports_filter, parse_import_subject
 from tagstream.images.platform import Platform

@@ -12,7 +12,7 @@ import gzip
 import orjson
 from faststream.nats import NatsBroker, NatsMessage, NatsResponse
 
-from tagstream.bus.requests import REPLY_MAX_BYTES
+from tagstream.bus.replies import REPLY_MAX_BYTES
 from tagstream.errors import InvalidInput, TagstreamError
 from tagstream.events.subjects import RPC_FETCH
 from tagstream.importer.deps import Deps

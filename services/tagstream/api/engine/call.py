@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tagstream.api.engine.context import RequestContext
 from tagstream.api.engine.routing import Entry, Target
+from tagstream.api.wire.k8s_protobuf import supports
 from tagstream.api.wire.negotiation import (
     PLAIN_SHAPES,
     Encoding,
@@ -44,7 +45,10 @@ class Call:
 
     def representation(self, shapes: frozenset[Shape]) -> Representation:
         """How the answer is to be written. Raises 406: call it before anything is changed."""
-        return negotiate(self.accept, shapes=shapes, protobuf=self.entry.protobuf)
+        protobuf = self.entry.protobuf
+        if self.target.subresource:
+            protobuf = supports(*self.entry.type_of(self.target.subresource))
+        return negotiate(self.accept, shapes=shapes, protobuf=protobuf)
 
     def flag(self, name: str) -> bool:
         """A boolean parameter, absent means False. Raises 400."""

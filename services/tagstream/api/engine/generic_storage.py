@@ -94,7 +94,11 @@ class GenericStorage:
     async def get_subresource(
         self, ctx: RequestContext, namespace: str, name: str, subresource: str
     ) -> JsonObject:
-        return await self.get(ctx, namespace, name)
+        return self._view(subresource, await self.get(ctx, namespace, name))
+
+    def _view(self, subresource: str, item: JsonObject) -> JsonObject:
+        view = self._rules.views.get(subresource)
+        return item if view is None else view.show(item)
 
     async def list(self, ctx: RequestContext, namespace: str, query: ListQuery) -> ListPage:
         async with self._database.snapshot() as connection:
@@ -152,20 +156,28 @@ class GenericStorage:
         *,
         subresource: str = "",
     ) -> tuple[JsonObject, bool]:
+        view = self._rules.views.get(subresource)
+
+        def decide(old: JsonObject) -> JsonObject:
+            if view is None:
+                return decide_changed(self._kind, self._rules, old, change(old), subresource)
+            wanted = view.merge(old, change(view.show(old)))
+            return decide_changed(self._kind, self._rules, old, wanted, "")
+
         async def write(tx: Transaction) -> _Written:
             row = await self._load(tx.connection, namespace, name, lock=True)
             old = self._to_item(row)
-            new = decide_changed(self._kind, self._rules, old, change(old), subresource)
+            new = decide(old)
             if new == old:
                 return _Written(old)
             return await self._replace(tx, row, old, new)
 
         if options.dry_run:
             old = await self.get(ctx, namespace, name)
-            wanted = change(old)
-            return decide_changed(self._kind, self._rules, old, wanted, subresource), False
+            return self._view(subresource, decide(old)), False
         verb = f"update {subresource}".rstrip()
-        return await self._transact(ctx, verb, write), False
+        stored = await self._transact(ctx, verb, write)
+        return self._view(subresource, stored), False
 
     async def _replace(
         self, tx: Transaction, row: Resource, old: JsonObject, new: JsonObject

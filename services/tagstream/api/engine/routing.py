@@ -98,6 +98,15 @@ class Entry:
     protobuf: bool
     subresources: dict[str, Subresource] = field(default_factory=dict)
 
+    def type_of(self, subresource: str) -> tuple[str, str]:
+        """The apiVersion and kind that are spoken there; empty means the resource itself."""
+        kind, below = self.kind, self.subresources.get(subresource)
+        if below is None:
+            return kind.api_version, kind.kind
+        group = kind.group if below.group is None else below.group
+        version = kind.version if below.version is None else below.version
+        return (f"{group}/{version}" if group else version), below.kind
+
 
 class Registry:
     """All kinds that are served. Filled while the process is built, read-only afterwards."""

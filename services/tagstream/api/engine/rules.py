@@ -51,6 +51,18 @@ class StoredForm:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A subresource that is another form of the object: `scale`.
+
+    `merge` makes the object wanted from the one now and the form wanted, whose resourceVersion it
+    takes over.
+    """
+
+    show: Callable[[JsonObject], JsonObject]
+    merge: Callable[[JsonObject, JsonObject], JsonObject]
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """The hooks of a generic kind.
 
@@ -58,6 +70,7 @@ class Rules:
     object and the old one (None on create). `generations` are the dotted paths whose change counts
     as a new generation; none, and the kind has no generation. `subresources` maps each subresource
     to the dotted path that it alone may change, which the main resource therefore keeps.
+    `views` are the subresources with a form of their own.
     `initial` is what those paths hold in a new object. `is_waiting` says whether a deleted object
     has to stay for a reason beside its finalizers, `on_deletion` marks it, `keep_reason` forbids
     deletion with a text. `facts` are emitted with the change, None standing for no object.
@@ -69,6 +82,7 @@ class Rules:
     check_name: Callable[[str], list[str]] = check_dns_subdomain
     generations: tuple[str, ...] = ()
     subresources: Mapping[str, str] = field(default_factory=dict)
+    views: Mapping[str, View] = field(default_factory=dict)
     initial: Mapping[str, object] = field(default_factory=dict)
     is_waiting: Callable[[JsonObject], bool] = _not_waiting
     on_deletion: Callable[[JsonObject], None] = _nothing

@@ -154,13 +154,7 @@ class Writer:
 
 def _expected(call: Call) -> Expected:
     """What the endpoint takes: the kind, or the subresource's own kind."""
-    kind = call.entry.kind
-    below = call.entry.subresources.get(call.target.subresource)
-    if below is None:
-        return Expected(kind.api_version, kind.kind)
-    group = kind.group if below.group is None else below.group
-    version = kind.version if below.version is None else below.version
-    return Expected(f"{group}/{version}" if group else version, below.kind)
+    return Expected(*call.entry.type_of(call.target.subresource))
 
 
 def _own_namespace(call: Call, body: JsonObject) -> None:

@@ -13,7 +13,7 @@ from tagstream.api.wire.names import check_dns_label
 from tagstream.api.wire.table import Cell
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
-_KEPT = frozenset({"default", "kube-system", "kube-public", "openshift"})
+_KEPT = frozenset({"default", "kube-system", "kube-public", "openshift", "tagstream-system"})
 
 
 def _default(item: JsonObject) -> None:

@@ -25,6 +25,7 @@ from tagstream.api.kinds.pod_validation import (
     validate_pod_spec,
     validate_template,
 )
+from tagstream.api.kinds.scale import SCALE, build_scale_view, plain_selector
 from tagstream.api.wire.field_errors import (
     FieldError,
     forbidden_value,
@@ -197,7 +198,7 @@ REPLICATION_CONTROLLERS = GenericKind(
         namespaced=True,
         short_names=("rc",),
         categories=("all",),
-        subresources=(status_of("ReplicationController"),),
+        subresources=(SCALE, status_of("ReplicationController")),
         table=TableFormat(
             (
                 NAME,
@@ -218,6 +219,7 @@ REPLICATION_CONTROLLERS = GenericKind(
         default=_default_controller,
         validate=_validate_controller,
         generations=("spec",),
+        views={"scale": build_scale_view(plain_selector)},
         subresources={"status": "status"},
         initial={"status": {"replicas": 0}},
     ),

@@ -24,6 +24,7 @@ from tagstream.api.kinds.cells import (
 from tagstream.api.kinds.declared import GenericKind, status_of
 from tagstream.api.kinds.pod_defaults import default_template
 from tagstream.api.kinds.pod_validation import validate_selected_template, validate_unchanged
+from tagstream.api.kinds.scale import SCALE, build_scale_view, label_selector
 from tagstream.api.wire.field_errors import FieldError, forbidden_value
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.table import Cell
@@ -165,6 +166,7 @@ def _workload(
     status: JsonObject,
     *,
     counts_annotations: bool = False,
+    scales: bool = True,
 ) -> GenericKind:
     also = ("metadata.annotations",) if counts_annotations else ()
     return GenericKind(
@@ -177,7 +179,7 @@ def _workload(
             namespaced=True,
             short_names=(short_name,),
             categories=("all",),
-            subresources=(status_of(kind),),
+            subresources=(*((SCALE,) if scales else ()), status_of(kind)),
             table=table,
             schema=f"io.k8s.api.apps.v1.{kind}",
         ),
@@ -186,6 +188,7 @@ def _workload(
             validate=validate,
             generations=("spec", *also),
             subresources={"status": "status"},
+            views={"scale": build_scale_view(label_selector)} if scales else {},
             initial={"status": status},
         ),
     )
@@ -239,6 +242,7 @@ DAEMON_SETS = _workload(
         "desiredNumberScheduled": 0,
         "numberReady": 0,
     },
+    scales=False,
 )
 STATEFUL_SETS = _workload(
     "StatefulSet",
