@@ -3,5 +3,7 @@
 import sys
 from pathlib import Path
 
+ROOT = Path(__file__).parent.parent
+
 # The registry that tests run is the one that imports are measured with.
-sys.path.append(str(Path(__file__).parent.parent / "tests"))
+sys.path.append(str(ROOT / "tests"))

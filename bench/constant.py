@@ -14,6 +14,7 @@ from typing import Any
 
 import uvloop
 
+from bench import ROOT
 from tagstream.api.server.uvicorn_tls import (
     HttpsServer,
     TlsFiles,
@@ -52,6 +53,7 @@ async def run_constant(pki: Pki, body: bytes, folder: Path) -> AsyncIterator[int
         *(str(pki.server_certificate), str(pki.server_key)),
         *(str(pki.ca_certificate), str(body_file)),
         stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
     )
     assert process.stdout is not None
     try:

@@ -16,6 +16,7 @@ import pytest
 
 from fakes.nats_server import NatsServer
 from fakes.postgres import PostgresServer
+from fakes.registry import FakeRegistry
 from fakes.stack import Stack, connect_to_stack, start_stack
 from tagstream.store.database import Database
 from tagstream.store.migrate import migrate
@@ -89,3 +90,12 @@ def stack() -> Iterator[Stack]:
     finally:
         started.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def golden_registry() -> Iterator[FakeRegistry]:
+    """One address for all replays: images are cluster-wide and remember where they came from."""
+    registry = FakeRegistry()
+    registry.start_in_thread()
+    yield registry
+    registry.stop_in_thread()

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 
+from bench import ROOT
 from bench.figures import Figure, judge
 from bench.https import Connection
 from bench.load import Load, Step, median, run_clients
@@ -81,6 +82,7 @@ async def _measure_sql(world: World, images: TwoImages, seconds: float) -> float
         *(sys.executable, "-m", "bench.move_sql", world.stack.state["postgres_url"]),
         *(str(seconds), str(_CLIENTS), str(_STREAMS), *images.digests),
         stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
     )
     answer = (await process.communicate())[0]
     return float(json.loads(answer)["per_s"])

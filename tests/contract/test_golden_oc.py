@@ -14,7 +14,9 @@ import pytest
 
 from fakes.golden_replay import Replay
 from fakes.golden_session import check_case, replay_cases, require_recordings
+from fakes.recorded_images import RECORDED_REGISTRY
 from fakes.recordings import load_oc_cases
+from fakes.registry import FakeRegistry
 from fakes.stack import Stack
 
 CASES = load_oc_cases("abcdefg")
@@ -27,12 +29,6 @@ _DEPLOYMENT = "/apis/apps/v1/namespaces/golden3/deployments/web"
 _OLDER = "sha256:2b2f07eb966fd0a3031dbdbf847c240fdf40c81f03785fba820c9a44d013ba81"
 
 
-def _send(replay: Replay, method: str, path: str, body: Any, kind: str = "application/json") -> Any:
-    headers = {"Content-Type": kind, "Accept": "application/json"}
-    content = None if body is None else replay.names.text(json.dumps(body)).encode()
-    return replay.connection.send(method, replay.names.text(path), headers, content).body
-
-
 def _tag(replay: Replay, name: str, kind: str, source: str, **more: Any) -> None:
     body = {
         "kind": "ImageStreamTag",
@@ -40,34 +36,28 @@ def _tag(replay: Replay, name: str, kind: str, source: str, **more: Any) -> None
         "metadata": {"name": f"python:{name}", "namespace": "golden3"},
         "tag": {"name": name, "from": {"kind": kind, "name": source}, **more},
     }
-    _send(replay, "PUT", f"{_IMAGE}/imagestreamtags/python:{name}", body)
+    replay.put(f"{_IMAGE}/imagestreamtags/python:{name}", body)
 
 
 def _await_generation(replay: Replay, generation: int) -> None:
     """Wait until the import that the write before asks for has been recorded in the stream."""
-    replay.wait_until(
-        lambda: (
-            _send(replay, "GET", f"{_IMAGE}/imagestreams/python", None)
-            .get("metadata", {})
-            .get("generation", 0)
-            >= generation
-        )
-    )
+    path = f"{_IMAGE}/imagestreams/python"
+    replay.wait_until(lambda: replay.get(path)["metadata"]["generation"] >= generation)
 
 
-def _move_followed_tag(replay: Replay, registry: str) -> None:
-    source = f"{registry}/story/python:3.5"
+def _move_followed_tag(replay: Replay) -> None:
+    source = f"{RECORDED_REGISTRY}/story/python:3.5"
     _tag(replay, "3.6", "DockerImage", source, importPolicy={"insecure": True})
     _await_generation(replay, 13)
 
 
-def _add_local_tag(replay: Replay, registry: str) -> None:
+def _add_local_tag(replay: Replay) -> None:
     policies = {"importPolicy": {"insecure": True}, "referencePolicy": {"type": "Local"}}
-    _tag(replay, "local", "DockerImage", f"{registry}/story/python:3.6", **policies)
+    _tag(replay, "local", "DockerImage", f"{RECORDED_REGISTRY}/story/python:3.6", **policies)
     _await_generation(replay, 16)
 
 
-def _roll_back_while_paused(replay: Replay, registry: str) -> None:
+def _roll_back_while_paused(replay: Replay) -> None:
     _set_paused(replay, True)
     _tag(replay, "latest", "ImageStreamImage", f"python@{_OLDER}")
     _set_paused(replay, False)
@@ -81,7 +71,7 @@ def _set_paused(replay: Replay, paused: bool) -> None:
     }
     text = json.dumps([trigger], separators=(",", ":"))
     patch = {"metadata": {"annotations": {"image.openshift.io/triggers": text}}}
-    _send(replay, "PATCH", _DEPLOYMENT, patch, "application/merge-patch+json")
+    replay.merge(_DEPLOYMENT, patch)
 
 
 _UNRECORDED = {
@@ -96,7 +86,8 @@ def replayed_commands(request: pytest.FixtureRequest) -> Mapping[str, list[str]]
     """The differences of each case, after all of them were replayed in order."""
     require_recordings()
     stack: Stack = request.getfixturevalue("stack")
-    return replay_cases(stack, CASES, "golden3", _UNRECORDED)
+    registry: FakeRegistry = request.getfixturevalue("golden_registry")
+    return replay_cases(stack, registry, CASES, "golden3", _UNRECORDED)
 
 
 @pytest.mark.parametrize("name", [case.name for case in CASES if case.exchanges])

@@ -30,6 +30,7 @@ from tagstream.store.registry_budget import take_permits
 from tagstream.store.resources import Resource, insert_resource, list_resources
 from tagstream.store.sealing import AesGcmSealer
 from tagstream.streams.import_request import ImageImportSpec, ImportRequest
+from tagstream.streams.imports import CHECK_ANNOTATION
 from tagstream.tag_tracker.relaying import run_relay
 from tagstream.tag_tracker.resyncing import resync
 from tagstream.tag_tracker.sweeping import ScheduleSweep
@@ -211,6 +212,35 @@ async def test_an_import_whose_images_left_the_cache_runs_again(world: ImportWor
     assert await world.fetch() == ["applied"]
     assert await world.apply() == ["applied"]
     assert await world.count("images") == 1
+
+
+async def test_a_streams_repository_is_imported_once(world: ImportWorld) -> None:
+    for tag in ("1", "2", "3"):
+        world.registry.add_image("app", tag)
+    host = world.registry.host
+    await world.create("app", {"2": f"{host}/app:1"}, repository=f"{host}/app")
+    assert await world.order() == ["applied"]
+    assert await world.count("imports") == 2
+    await resync(world.tracker)
+    assert await world.count("imports") == 2
+    assert await world.fetch() == ["applied", "applied"]
+    assert await world.apply() == ["applied", "applied"]
+    stream = await world.load("app")
+    sources = {tag: ref.source and ref.source.name for tag, ref in stream.spec_tags.items()}
+    assert sources == {"1": f"{host}/app:1", "2": f"{host}/app:1", "3": f"{host}/app:3"}
+    assert stream.status_tags.keys() == {"1", "2", "3"}
+    await resync(world.tracker)
+    assert await world.count("imports") == 2
+
+
+async def test_a_repository_that_does_not_exist_is_looked_at_once(world: ImportWorld) -> None:
+    await world.create("app", {}, repository=f"{world.registry.host}/nope")
+    await resync(world.tracker)
+    assert await world.fetch() == ["applied"]
+    assert await world.apply() == ["applied"]
+    assert CHECK_ANNOTATION in (await world.load("app")).metadata.annotations
+    await resync(world.tracker)
+    assert await world.count("imports") == 1
 
 
 async def test_a_schedule_writes_only_what_moved(world: ImportWorld) -> None:

@@ -127,12 +127,38 @@ class Replay:
     names: Names
     found: dict[str, list[str]] = field(default_factory=dict)
 
-    def run(self, cases: Sequence[Case], after: Mapping[str, Callable[[], None]]) -> None:
+    def run(self, cases: Sequence[Case], after: Mapping[str, Callable[[Replay], None]]) -> None:
         """Replay all cases in order; `after` says what else was done when a case had ended."""
         for case in cases:
             self.found[case.name] = self._run_case(case)
-            if case.name in after:
-                after[case.name]()
+            try:
+                after.get(case.name, _nothing)(self)
+            except RuntimeError as error:
+                self.found[case.name].append(f"unrecorded step after it: {error}")
+
+    def get(self, path: str) -> Any:
+        """What is there now; for what was done between the recorded cases."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: Any) -> Any:
+        """Create, in recorded words."""
+        return self._ask("POST", path, body)
+
+    def put(self, path: str, body: Any) -> Any:
+        """Replace, in recorded words."""
+        return self._ask("PUT", path, body)
+
+    def merge(self, path: str, body: Any) -> Any:
+        """Merge patch, in recorded words."""
+        return self._ask("PATCH", path, body, "application/merge-patch+json")
+
+    def _ask(self, method: str, path: str, body: Any, kind: str = "application/json") -> Any:
+        headers = {"Content-Type": kind, "Accept": "application/json"}
+        content = request_bytes(body, self.names)
+        answer = self.connection.send(method, self.names.text(path), headers, content)
+        if answer.status >= 400:
+            raise RuntimeError(f"{method} {path}: {answer.status} {answer.body}")
+        return answer.body
 
     def wait_until(self, holds: Callable[[], bool]) -> None:
         """Poll for as long as a read is repeated; goes on in any case, the next answers tell."""
@@ -172,6 +198,10 @@ class Replay:
             target += "?" + self.names.query(exchange.query)
         body = request_bytes(exchange.request_body, self.names)
         return self.connection.send(exchange.method, target, exchange.request_headers, body)
+
+
+def _nothing(replay: Replay) -> None:
+    """Most cases are followed by the next one."""
 
 
 def compare_answer(

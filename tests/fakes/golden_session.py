@@ -1,11 +1,10 @@
-"""A replay's surroundings: the registry with equivalent images, the dictionary, the connection."""
+"""A replay's surroundings: the images, the dictionary, the connection."""
 
 from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
@@ -16,28 +15,29 @@ from fakes.recordings import Case, golden_dir, load_api_cases, load_oc_cases
 from fakes.registry import FakeRegistry
 from fakes.stack import Stack
 
-AfterCase = Callable[[Replay, str], None]
-"""Takes the replay and the address of the registry."""
+AfterCase = Callable[[Replay], None]
 
 
 def replay_cases(
     stack: Stack,
+    registry: FakeRegistry,
     cases: Sequence[Case],
     recorded_namespace: str,
-    after: Mapping[str, AfterCase] | None = None,
+    after: Mapping[str, AfterCase],
 ) -> Mapping[str, list[str]]:
-    """Replay against a namespace that nobody has used; the differences of each case."""
-    with _registry() as registry:
-        roles = serve_recorded_images(registry, (*load_oc_cases("abc"), *load_api_cases()))
-        # As long as the recorded name, so that protobuf bodies can be sent byte for byte.
-        namespace = "g" + secrets.token_hex(8)[: len(recorded_namespace) - 1]
-        words = {RECORDED_REGISTRY: registry.host, recorded_namespace: namespace}
-        replay = Replay(Connection(stack.cluster), Names(words, roles))
-        bound = {name: _bind(step, replay, registry.host) for name, step in (after or {}).items()}
-        try:
-            replay.run(cases, bound)
-        finally:
-            replay.connection.close()
+    """Replay against a namespace that nobody has used; the differences of each case.
+
+    `after` says what else was done when a case had ended.
+    """
+    roles = serve_recorded_images(registry, (*load_oc_cases("abc"), *load_api_cases()))
+    # As long as the recorded name, so that protobuf bodies can be sent byte for byte.
+    namespace = "g" + secrets.token_hex(8)[: len(recorded_namespace) - 1]
+    words = {RECORDED_REGISTRY: registry.host, recorded_namespace: namespace}
+    replay = Replay(Connection(stack.cluster), Names(words, roles))
+    try:
+        replay.run(cases, after)
+    finally:
+        replay.connection.close()
     return replay.found
 
 
@@ -60,17 +60,3 @@ def check_case(
         assert told, f"{name} holds now: take it off the list of expected failures"
         pytest.xfail(expected_failures[name])
     assert not told, f"{len(told)} differences from the recording:\n" + "\n".join(told)
-
-
-def _bind(step: AfterCase, replay: Replay, host: str) -> Callable[[], None]:
-    return lambda: step(replay, host)
-
-
-@contextmanager
-def _registry() -> Iterator[FakeRegistry]:
-    registry = FakeRegistry()
-    registry.start_in_thread()
-    try:
-        yield registry
-    finally:
-        registry.stop_in_thread()

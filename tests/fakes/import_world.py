@@ -33,7 +33,14 @@ from tagstream.store.journal import Command, transaction
 from tagstream.store.leases import Lease
 from tagstream.store.stream_writes import create_stream, save_stream
 from tagstream.store.streams import load_stream
-from tagstream.streams.image_stream import ImageStream, ImportPolicy, TagReference, TagSource
+from tagstream.streams.image_stream import (
+    ImageStream,
+    ImportPolicy,
+    StreamMetadata,
+    TagReference,
+    TagSource,
+)
+from tagstream.streams.import_orders import INSECURE_REPOSITORY
 from tagstream.streams.spec_write import decide_create, decide_update
 from tagstream.streams.tags import with_tag, without_tag
 from tagstream.tag_tracker.app import build_consumers
@@ -68,11 +75,24 @@ class ImportWorld:
     _seen: dict[str, int] = field(default_factory=dict)
 
     async def create(
-        self, name: str, tags: Mapping[str, str], *, scheduled: bool = False
+        self,
+        name: str,
+        tags: Mapping[str, str],
+        *,
+        scheduled: bool = False,
+        repository: str = "",
     ) -> ImageStream:
         """A stream as the api would make it; `tags` maps to pull specs."""
         refs = {tag: _reference(tag, source, scheduled) for tag, source in tags.items()}
-        blank = ImageStream(NS, name, str(uuid.uuid4()), self.clock(), spec_tags=refs)
+        blank = ImageStream(
+            NS,
+            name,
+            str(uuid.uuid4()),
+            self.clock(),
+            spec_tags=refs,
+            docker_image_repository=repository,
+            metadata=StreamMetadata(annotations={INSECURE_REPOSITORY: "true"}),
+        )
         stream = decide_create(blank, {}, self.clock(), "")
         async with transaction(self.database, self.command("create")) as tx:
             await create_stream(tx, stream, "")

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from tagstream.store.database import Connection, Row
 from tagstream.store.journal import Transaction
+from tagstream.streams.imports import CHECK_ANNOTATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +128,9 @@ async def forget_imports(connection: Connection, limit: int) -> None:
     await connection.execute(_FORGET, limit)
 
 
-# Tags whose wish is newer than anything tried, with no open import: their message was lost.
-_PENDING = """
+# Tags whose wish is newer than anything tried, and repositories never looked at, that no open
+# import covers: their message was lost. An import that names no tag is one of a repository.
+_PENDING = f"""
     SELECT s.namespace, s.name FROM streams s WHERE EXISTS (
         SELECT FROM spec_tags t
         LEFT JOIN LATERAL (
@@ -138,14 +140,20 @@ _PENDING = """
         LEFT JOIN tag_conditions c ON c.stream = t.stream AND c.tag = t.tag
         WHERE t.stream = s.uid AND t.generation > greatest(i.generation, c.generation, 0)
           AND t.body -> 'from' ->> 'kind' = 'DockerImage'
-          AND NOT coalesce((t.body -> 'reference')::boolean, false))
-    AND NOT EXISTS (SELECT FROM imports o WHERE o.stream = s.uid AND o.applied_at IS NULL)
+          AND NOT coalesce((t.body -> 'reference')::boolean, false)
+          AND NOT EXISTS (
+              SELECT FROM imports o WHERE o.stream = s.uid AND o.applied_at IS NULL
+              AND (o.generations -> t.tag)::bigint = t.generation))
+    OR s.repository <> '' AND NOT coalesce(s.metadata -> 'annotations' ? '{CHECK_ANNOTATION}', false)
+      AND NOT EXISTS (
+          SELECT FROM imports o
+          WHERE o.stream = s.uid AND o.applied_at IS NULL AND o.generations = '{{}}')
     ORDER BY s.namespace, s.name LIMIT $1
 """
 
 
 async def list_pending_streams(connection: Connection, limit: int) -> list[tuple[str, str]]:
-    """Streams with a tag that needs an import nobody has ordered."""
+    """Streams that need an import nobody has ordered."""
     return [(row[0], row[1]) for row in await connection.fetch(_PENDING, limit)]
 
 

@@ -46,8 +46,9 @@ def load_migrations() -> list[Migration]:
 async def migrate(url: str) -> list[str]:
     """Applies what is missing; returns the names of the files it applied.
 
-    Raises Unavailable when Postgres does not answer, InvalidInput when it is too old, or when the
-    database was made by a newer or an altered version.
+    Raises Unavailable when Postgres does not answer, InvalidInput when it is too old, or when a
+    file was altered after it was applied. Files that this version does not know are left alone: an
+    old replica may start again while a newer version is rolled out.
     """
     async with postgres_errors():
         connection = await asyncpg.connect(url, timeout=10, command_timeout=120)

@@ -11,19 +11,28 @@ from dataclasses import dataclass
 from itertools import islice
 
 from tagstream.images.reference import InvalidReference, parse_image_reference
-from tagstream.streams.image_stream import ImageStream, ImportMode, TagReference
+from tagstream.streams.image_stream import (
+    ImageStream,
+    ImportMode,
+    ImportPolicy,
+    ReferencePolicy,
+    TagReference,
+)
 from tagstream.streams.import_request import (
     ImageImportResult,
     ImageImportSpec,
     ImportRequest,
     ImportResult,
+    RepositoryImportSpec,
 )
-from tagstream.streams.import_results import outcome_of
+from tagstream.streams.import_results import outcome_of, repository_tag_imports
 from tagstream.streams.imports import CHECK_ANNOTATION, TagImport, tags_needing_import
 from tagstream.streams.tags import will_move_again
 
 PREFER_OS = "importer.image.openshift.io/prefer-os"
 PREFER_ARCH = "importer.image.openshift.io/prefer-arch"
+
+INSECURE_REPOSITORY = "openshift.io/image.insecureRepository"
 
 MAX_TAGS_PER_ORDER = 500
 """Bounds one order's messages to well under what NATS carries, and one write's size."""
@@ -34,7 +43,8 @@ class ImportOrder:
     """An import to order: the tags of one stream at one registry host.
 
     `host` is empty for references that do not parse, whose import fails with the reason.
-    `generations` holds each tag's generation that is meant, 0 where it has none.
+    `generations` holds each tag's generation that is meant, 0 where it has none; it is empty for the
+    import of a stream's whole repository, which alone names no tag.
     """
 
     host: str
@@ -52,6 +62,13 @@ def tags_to_import(stream: ImageStream) -> list[str]:
         return []
     along = [t for t, r in stream.spec_tags.items() if r.is_importable and r.generation is None]
     return sorted({*due, *along})
+
+
+def wants_repository(stream: ImageStream) -> bool:
+    """Whether `spec.dockerImageRepository` waits for its one import (§6.10)."""
+    return bool(stream.docker_image_repository) and (
+        CHECK_ANNOTATION not in stream.metadata.annotations
+    )
 
 
 def tags_to_check(stream: ImageStream) -> list[str]:
@@ -108,6 +125,20 @@ def decide_orders(
     ]
 
 
+def decide_repository_order(
+    stream: ImageStream, under_way: Iterable[Mapping[str, int]], *, deadline_s: float
+) -> ImportOrder | None:
+    """The order for a stream's repository; None when it is not due, or under way."""
+    if not wants_repository(stream) or any(not generations for generations in under_way):
+        return None
+    insecure = stream.metadata.annotations.get(INSECURE_REPOSITORY) == "true"
+    repository = RepositoryImportSpec(stream.docker_image_repository, insecure=insecure)
+    request = ImportRequest(
+        stream.namespace, stream.name, repository=repository, deadline_s=deadline_s
+    )
+    return ImportOrder(_host(stream.docker_image_repository), request, {})
+
+
 def _parts(refs: Sequence[TagReference]) -> Iterator[list[TagReference]]:
     rest = iter(refs)
     while part := list(islice(rest, MAX_TAGS_PER_ORDER)):
@@ -115,8 +146,12 @@ def _parts(refs: Sequence[TagReference]) -> Iterator[list[TagReference]]:
 
 
 def _host_of(ref: TagReference) -> str:
+    return _host(ref.source.name if ref.source else "")
+
+
+def _host(pull_spec: str) -> str:
     try:
-        return parse_image_reference(ref.source.name if ref.source else "").network_host
+        return parse_image_reference(pull_spec).network_host
     except InvalidReference:
         return ""
 
@@ -150,7 +185,8 @@ def applicable_results(
     """The results that still count: the tag is wanted as it was when the import was ordered.
 
     A tag that was deleted meanwhile is not brought back, and one that asks for something newer
-    waits for that. Policies that changed without asking for an import are kept as they are now.
+    waits for that. Policies that changed without asking for an import are kept as they are now. Of
+    a repository only the tags count that nobody wants otherwise.
     """
     applicable: list[TagResult] = []
     for spec, found in zip(request.images, result.images, strict=True):
@@ -164,4 +200,23 @@ def applicable_results(
             tag, ref.source.name, ref.import_policy, ref.reference_policy, outcome_of(found)
         )
         applicable.append(TagResult(tag_import, found))
-    return applicable
+    return applicable + _repository_results(stream, request, result)
+
+
+def _repository_results(
+    stream: ImageStream, request: ImportRequest, result: ImportResult
+) -> list[TagResult]:
+    asked, answer = request.repository, result.repository
+    if asked is None or answer is None or asked.from_name != stream.docker_image_repository:
+        return []
+    found = [one for one in answer.images if one.tag and one.tag not in stream.spec_tags]
+    imports = repository_tag_imports(
+        asked.from_name, ImportPolicy(insecure=asked.insecure), ReferencePolicy.SOURCE, found
+    )
+    return [TagResult(one, image) for one, image in zip(imports, found, strict=True)]
+
+
+def tags_of(generations: Mapping[str, int], result: ImportResult) -> set[str]:
+    """The tags that a finished import may touch."""
+    listed = result.repository.images if result.repository is not None else ()
+    return {*generations, *(one.tag for one in listed if one.tag)}

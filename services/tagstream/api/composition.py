@@ -12,7 +12,7 @@ from tagstream.api.access.namespace_defaults import namespace_companions
 from tagstream.api.access.policy_cache import PolicyCache
 from tagstream.api.access.tokens import TokenKey
 from tagstream.api.documents.documents import Documents
-from tagstream.api.engine.apply import apply_patch
+from tagstream.api.engine.applying import merge_applied
 from tagstream.api.engine.routing import Registry
 from tagstream.api.images.convert import GROUP, RegistryNames
 from tagstream.api.images.deps import Fetcher, ImageDeps
@@ -87,7 +87,7 @@ def build_api(
         documents,
         clock,
         ready=ready,
-        apply=apply_patch,
+        apply=merge_applied,
     )
     return Api(app, hub, policies)
 

@@ -62,7 +62,7 @@ async def serve(settings: Settings, stop: Stop) -> None:
         broker = build_broker(
             url, f"{SERVICE}-rpc", on_closed=stop.request, graceful_timeout_s=_GRACE_S
         )
-        add_fetch_subscriber(broker, deps)
+        add_fetch_subscriber(broker, deps, stop.event)
         consumer, probe = build_consumer(nats, deps), PostgresProbe(deps.database)
         checks |= {
             "postgres": probe.healthy,

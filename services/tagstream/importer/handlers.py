@@ -89,6 +89,8 @@ def _fact(ordered: ImportRow, result: ImportResult) -> ImportFact:
         _tag_result(spec.to_tag or "", ordered.generations, found)
         for spec, found in zip(tags, result.images, strict=True)
     )
+    if result.repository is not None:
+        results += tuple(_tag_result(i.tag, {}, i) for i in result.repository.images)
     kind = ImportCompleted if any(one.digest for one in results) else ImportFailed
     return kind(
         namespace=ordered.namespace,

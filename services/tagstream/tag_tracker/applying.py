@@ -17,7 +17,7 @@ from tagstream.store.object_events import record_event
 from tagstream.store.stream_writes import save_stream
 from tagstream.store.streams import load_stream
 from tagstream.streams.image_stream import ImageStream
-from tagstream.streams.import_orders import TagResult, applicable_results
+from tagstream.streams.import_orders import TagResult, applicable_results, tags_of
 from tagstream.streams.import_request import (
     FetchedImage,
     ImportRequest,
@@ -34,6 +34,7 @@ _log = structlog.get_logger(__name__)
 Bodies = Mapping[str, Mapping[str, object] | None]
 
 _COMPONENT = "tagstream-tag-tracker"
+_MESSAGE_MAX = 1000
 
 
 async def apply_import(deps: Deps, import_id: str) -> Outcome:
@@ -59,24 +60,26 @@ async def apply_import(deps: Deps, import_id: str) -> Outcome:
 async def _apply(
     tx: Transaction, row: ImportRow, body: Mapping[str, object], internal_registry: str
 ) -> Outcome:
-    stream = await load_stream(
-        tx.connection, row.namespace, row.stream, tags=row.generations.keys(), lock=True
-    )
-    if stream is None or stream.uid != row.stream_uid:
-        return Outcome.GONE
     digests = digests_named_by(body)
     bodies = await load_storable_bodies(tx.connection, digests)
     if digests - bodies.keys():
         return Outcome.SKIPPED if await order_again(tx, row) else Outcome.DUPLICATE
+    result = ImportResult.from_json(body, _contents(bodies))
+    stream = await load_stream(
+        tx.connection,
+        row.namespace,
+        row.stream,
+        tags=tags_of(row.generations, result),
+        lock=True,
+    )
+    if stream is None or stream.uid != row.stream_uid:
+        return Outcome.GONE
     if not await mark_applied(tx, row.id, tx.command.at):
         return Outcome.DUPLICATE
-    results = applicable_results(
-        stream,
-        ImportRequest.from_json(row.request),
-        row.generations,
-        ImportResult.from_json(body, _contents(bodies)),
-    )
-    if not results:
+    request = ImportRequest.from_json(row.request)
+    results = applicable_results(stream, request, row.generations, result)
+    # A repository without any tag was looked at all the same, which the stream must say.
+    if not results and request.repository is None:
         return Outcome.SKIPPED
     await store_images(tx, _bodies_to_store(results, bodies))
     return await _save(tx, stream, results, internal_registry)
@@ -118,7 +121,7 @@ async def _tell(tx: Transaction, stream: ImageStream, message: str) -> None:
             "uid": stream.uid,
         },
         reason="ImportFailed",
-        message=message,
+        message=message[:_MESSAGE_MAX],
         now=tx.command.at,
         component=_COMPONENT,
     )

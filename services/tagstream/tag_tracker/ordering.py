@@ -27,8 +27,10 @@ from tagstream.streams.image_stream import ImageStream
 from tagstream.streams.import_orders import (
     ImportOrder,
     decide_orders,
+    decide_repository_order,
     tags_to_check,
     tags_to_import,
+    wants_repository,
 )
 from tagstream.tag_tracker.deps import Deps, Fence
 
@@ -62,15 +64,23 @@ async def order_imports(
         header = await load_header(tx.connection, namespace, name, lock=True)
         if header is None:
             return Outcome.GONE
-        tags = await wish.list_tags(tx.connection, header.uid)
-        if not tags:
-            return Outcome.UNCHANGED
-        stream = await load_tags(tx.connection, header, tags)
-        under_way = await load_open_generations(tx.connection, header.uid)
-        orders = decide_orders(stream, wish.choose(stream), under_way, deadline_s=deps.deadline_s)
+        orders = await _decide(tx, deps, header, wish)
         for number, order in enumerate(orders):
-            await _order(tx, stream, order, number, scheduled=wish.scheduled)
+            await _order(tx, header, order, number, scheduled=wish.scheduled)
     return Outcome.APPLIED if orders else Outcome.UNCHANGED
+
+
+async def _decide(
+    tx: Transaction, deps: Deps, header: ImageStream, wish: Wish
+) -> list[ImportOrder]:
+    tags = await wish.list_tags(tx.connection, header.uid)
+    if not tags and (wish.scheduled or not wants_repository(header)):
+        return []
+    stream = await load_tags(tx.connection, header, tags)
+    under_way = await load_open_generations(tx.connection, header.uid)
+    orders = decide_orders(stream, wish.choose(stream), under_way, deadline_s=deps.deadline_s)
+    whole = decide_repository_order(stream, under_way, deadline_s=deps.deadline_s)
+    return orders if whole is None or wish.scheduled else [*orders, whole]
 
 
 async def _order(

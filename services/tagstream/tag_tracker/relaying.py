@@ -105,6 +105,7 @@ async def run_relay(
             on_published=lambda count: metrics.add(names.RELAY_PUBLISHED, count, stream=stream),
         )
 
+    await ensure_streams(nats.jetstream(), replicas)
     try:
         async with asyncio.TaskGroup() as group:
             for stream, outbox in zip((EVENTS_STREAM, JOBS_STREAM), outboxes, strict=True):

@@ -87,6 +87,7 @@ IMAGE_STREAM_IMPORTS = Kind(
     "imagestreamimport",
     namespaced=True,
     verbs=("create",),
+    extra={"long_running": True},
 )
 
 

@@ -100,10 +100,14 @@ class JournalSubscription:
 
 
 class JournalHub:
-    """Where watches are opened; `run` reads the journal until it is cancelled."""
+    """Where watches are opened; `run` reads the journal until it is cancelled.
+
+    `taken` is the change that is being handed out, `seen` the last one that everybody has.
+    """
 
     def __init__(self, database: Database, shapers: Mapping[tuple[str, str], Shaper]) -> None:
         self.seen = 0
+        self.taken = 0
         self._database = database
         self._shapers = shapers
         self._signal = JournalSignal(database.url)
@@ -141,7 +145,7 @@ class JournalHub:
     async def _follow(self) -> None:
         if not self._reading.is_set():
             async with self._database.connection() as connection:
-                self.seen = await load_head(connection)
+                self.seen = self.taken = await load_head(connection)
             self._reading.set()
         try:
             while self._subscriptions:
@@ -161,6 +165,8 @@ class JournalHub:
 
     async def _dispatch(self, changes: Iterable[RecordedChange]) -> None:
         for recorded in changes:
+            # Who subscribes while this change is being shaped finds it in its backlog.
+            self.taken = recorded.position
             concerned = [s for s in self._subscriptions if s.concerns(recorded)]
             if concerned:
                 event = await self._shaped(recorded)
@@ -178,7 +184,7 @@ class JournalHub:
     async def backlog(self, subscription: JournalSubscription) -> AsyncIterator[list[WatchEvent]]:
         """What happened between the subscription's start and where this reader stands."""
         await self._reading.wait()
-        until, after = self.seen, subscription.position
+        until, after = self.taken, subscription.position
         if after >= until:
             return
         async with self._database.connection() as connection:
