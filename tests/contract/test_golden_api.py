@@ -31,7 +31,7 @@ def _source(name: str, tag: str, **policy: bool) -> dict[str, Any]:
 
 
 def _import(replay: Replay, stream: str, *images: dict[str, Any]) -> None:
-    spec = {"import": True, "images": images}
+    spec = {"import": True, "images": list(images)}
     body = {"kind": "ImageStreamImport", "metadata": {"name": stream}, "spec": spec}
     replay.post(f"{_STREAMS}/imagestreamimports", {**_API_VERSION, **body})
 

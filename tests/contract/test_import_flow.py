@@ -7,7 +7,6 @@ import base64
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
 
 import orjson
@@ -17,7 +16,6 @@ from fakes.bus_world import until
 from fakes.import_world import NS, ImportWorld, import_world
 from fakes.misbehaviours import slow as slowly
 from fakes.nats_server import NatsServer
-from fakes.postgres import PostgresServer
 from fakes.registry import FakeRegistry
 from tagstream.bus.connection import connect
 from tagstream.bus.topology import ensure_streams
@@ -25,7 +23,6 @@ from tagstream.importer.budget import SharedBudget
 from tagstream.importer.handlers import fetch_and_keep
 from tagstream.store.journal import transaction
 from tagstream.store.leases import Lease
-from tagstream.store.migrate import migrate
 from tagstream.store.registry_budget import take_permits
 from tagstream.store.resources import Resource, insert_resource, list_resources
 from tagstream.store.sealing import AesGcmSealer
@@ -33,23 +30,11 @@ from tagstream.streams.import_request import ImageImportSpec, ImportRequest
 from tagstream.streams.imports import CHECK_ANNOTATION
 from tagstream.tag_tracker.relaying import run_relay
 from tagstream.tag_tracker.resyncing import resync
-from tagstream.tag_tracker.sweeping import ScheduleSweep
-
-PERIOD = timedelta(minutes=15)
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer.start(tmp_path_factory.mktemp("postgres"))
-    asyncio.run(migrate(server.url))
-    yield server
-    server.stop()
 
 
 @pytest.fixture
-async def world(postgres: PostgresServer) -> AsyncIterator[ImportWorld]:
-    url = await postgres.create_database(template="tagstream")
-    async with import_world(url) as opened:
+async def world(database_url: str) -> AsyncIterator[ImportWorld]:
+    async with import_world(database_url) as opened:
         yield opened
 
 
@@ -241,60 +226,6 @@ async def test_a_repository_that_does_not_exist_is_looked_at_once(world: ImportW
     assert CHECK_ANNOTATION in (await world.load("app")).metadata.annotations
     await resync(world.tracker)
     assert await world.count("imports") == 1
-
-
-async def test_a_schedule_writes_only_what_moved(world: ImportWorld) -> None:
-    old = world.registry.add_image("app", "1", seed="old")
-    await world.create("app", {"t": f"{world.registry.host}/app:1"}, scheduled=True)
-    await world.order()
-    await world.fetch()
-    await world.apply()
-    changes = await world.count("changes")
-    sweep = ScheduleSweep(world.tracker, PERIOD, 60)
-    assert await sweep.step() == 0
-    world.clock.forward(minutes=16)
-    assert await sweep.step() == 1
-    assert await sweep.step() == 0
-    assert await world.fetch() == ["applied"]
-    assert await world.apply() == ["unchanged"]
-    assert await world.count("changes") == changes
-    new = world.registry.add_image("app", "1", seed="new")
-    world.clock.forward(minutes=16)
-    assert await sweep.step() == 1
-    assert await world.fetch() == ["applied"]
-    assert await world.apply() == ["applied"]
-    stream = await world.load("app")
-    assert [item.image for item in stream.history("t").items] == [new, old]
-    assert stream.spec_tags["t"].import_policy.scheduled
-
-
-async def test_a_schedule_that_goes_on_failing_writes_once(world: ImportWorld) -> None:
-    await world.create("app", {"t": f"{world.registry.host}/nope:1"}, scheduled=True)
-    sweep = ScheduleSweep(world.tracker, PERIOD, 60)
-    await world.order()
-    await world.fetch()
-    assert await world.apply() == ["applied"]
-    changes = await world.count("changes")
-    await sweep.step()
-    world.clock.forward(minutes=16)
-    assert await sweep.step() == 1
-    await world.fetch()
-    assert await world.apply() == ["unchanged"]
-    assert await world.count("changes") == changes
-
-
-async def test_a_schedule_keeps_to_its_rate(world: ImportWorld) -> None:
-    for number in range(5):
-        await world.create(f"s{number}", {"t": f"{world.registry.host}/app:1"}, scheduled=True)
-    await world.order()
-    await world.fetch()
-    await world.apply()
-    sweep = ScheduleSweep(world.tracker, PERIOD, 1)
-    await sweep.step()
-    world.clock.forward(minutes=16)
-    assert [await sweep.step(), await sweep.step()] == [2, 0]
-    world.clock.forward(minutes=1)
-    assert await sweep.step() == 1
 
 
 async def test_a_slow_registry_delays_nobody_else(world: ImportWorld, nats: NatsServer) -> None:

@@ -25,7 +25,6 @@ from fakes.bus_world import until
 from fakes.import_world import ImportWorld, import_world
 from fakes.misbehaviours import slow
 from fakes.nats_server import NatsServer
-from fakes.postgres import PostgresServer
 from tagstream.api.images.fetcher import NatsFetcher
 from tagstream.bus.connection import connect
 from tagstream.bus.replies import REPLY_MAX_BYTES
@@ -33,16 +32,7 @@ from tagstream.embedded.ports import choose_ports
 from tagstream.errors import TagstreamError, Unavailable
 from tagstream.events.subjects import RPC_FETCH
 from tagstream.importer.rpc import build_reply
-from tagstream.store.migrate import migrate
 from tagstream.streams.import_request import ImageImportSpec, ImportRequest
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
-    server = PostgresServer.start(tmp_path_factory.mktemp("postgres"))
-    asyncio.run(migrate(server.url))
-    yield server
-    server.stop()
 
 
 @pytest.fixture
@@ -60,10 +50,9 @@ class Servers:
 
 
 @pytest.fixture
-async def servers(postgres: PostgresServer, nats: NatsServer) -> AsyncIterator[Servers]:
-    url = await postgres.create_database(template="tagstream")
-    async with import_world(url) as world:
-        yield Servers(nats, world, {"postgres_url": url, "nats_url": nats.url})
+async def servers(database_url: str, nats: NatsServer) -> AsyncIterator[Servers]:
+    async with import_world(database_url) as world:
+        yield Servers(nats, world, {"postgres_url": database_url, "nats_url": nats.url})
 
 
 def readiness(port: int) -> str:

@@ -56,7 +56,7 @@ class Scale:
     watchers: int
 
 
-SCALES = {"small": Scale(32, 12, 6, 4), "ci": Scale(32, 150, 12, 8)}
+SCALES = {"small": Scale(32, 12, 6, 4), "ci": Scale(32, 80, 12, 8)}
 SCALE = SCALES[os.environ.get("TAGSTREAM_TEST_PROFILE", "small")]
 LONGEST_PAUSE_S = 0.01
 PAGE = 7

@@ -31,7 +31,7 @@ from fakes.streams import (
     pull_spec,
     registry_tag,
 )
-from tagstream.errors import Conflict
+from tagstream.errors import Conflict, InvalidInput
 from tagstream.store.database import Database
 from tagstream.store.images import load_images, store_images
 from tagstream.store.journal import Command, load_head, read_changes, transaction
@@ -310,6 +310,21 @@ async def test_several_changes_of_one_command_have_positions_in_a_row(
     assert (stored.version, stored.metadata) == (tx.version_of(image), {"labels": {"a": "b"}})
     assert stream is not None
     assert stream.version == tx.position
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        image_stream([registry_tag("a", annotations={"k": "x\0y"})]),
+        image_stream([registry_tag("x\0y")]),
+    ],
+    ids=["in json", "in text"],
+)
+async def test_what_postgres_cannot_keep_is_refused(
+    database: Database, stream: ImageStream
+) -> None:
+    with pytest.raises(InvalidInput, match=r"U\+0000"):
+        await create(database, stream)
 
 
 async def test_a_dry_run_leaves_no_trace(database: Database) -> None:

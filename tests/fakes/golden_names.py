@@ -68,13 +68,13 @@ class Names:
             return [self.request(child) for child in node]
         return self.text(node) if isinstance(node, str) else node
 
-    def query(self, query: str) -> str:
-        """A recorded query string in our words."""
-        return re.sub(
-            r"(?<=resourceVersion=)\d+",
-            lambda match: self._version(match[0]),
-            self.text(query),
+    def query(self, query: str, path: str) -> str:
+        """A recorded query string in our words; the path tells which hash is meant."""
+        ours = re.sub(
+            r"(?<=resourceVersion=)\d+", lambda match: self._version(match[0]), self.text(query)
         )
+        found = self.find("hash", path)
+        return re.sub(r"(?<=hash=)\w+", found, ours) if found else ours
 
     def _request_value(self, key: str, value: Any) -> Any:
         if key == "resourceVersion" and isinstance(value, str):

@@ -26,10 +26,23 @@ PROTOBUF = "application/vnd.kubernetes.protobuf"
 _BASE64 = "base64:"
 _WAIT_S = 5.0
 _PAUSE_S = 0.1
+_USER = Tolerance(
+    r"\.status\.userInfo\.username|\.metadata\.annotations\.openshift\.io/requester",
+    "the administrator of that cluster was called admin",
+)
 CASE_TOLERATED: Mapping[str, Sequence[Tolerance]] = {
     "discovery-version": (
         Tolerance(r"\.\w+", "each server's own version; the fields must be there"),
     ),
+    "watch-is": (
+        Tolerance(
+            r"\[2\]\.object\.(spec|status|metadata\.namespace)",
+            "what Go's zero value of the kind happens to hold; a bookmark is its version",
+        ),
+    ),
+    "e06-role": (Tolerance(r"\.items", "no controller made default bindings in that cluster"),),
+    "f16-whoami": (_USER,),
+    "f17-new-project": (_USER,),
     "table-images": (Tolerance(r"\.rows", "cluster-wide: that cluster held other images"),),
 }
 
@@ -195,9 +208,21 @@ class Replay:
         safe = "/@!$&'()*+,;=~" if case.name.endswith("-encoded") else "/:@!$&'()*+,;=~"
         target = quote(self.names.text(exchange.path), safe=safe)
         if exchange.query:
-            target += "?" + self.names.query(exchange.query)
+            target += "?" + self.names.query(exchange.query, exchange.path)
         body = request_bytes(exchange.request_body, self.names)
         return self.connection.send(exchange.method, target, exchange.request_headers, body)
+
+
+def _learn_hashes(body: Any, names: Names) -> None:
+    """Clients ask for an OpenAPI document with the hash that the index gave them."""
+    try:
+        index = json.loads(body) if isinstance(body, str) else body
+    except json.JSONDecodeError:
+        return
+    for path, entry in index.get("paths", {}).items():
+        if "serverRelativeURL" in entry:
+            url = entry["serverRelativeURL"]
+            names.learn("hash", f"/openapi/v3/{path}", url.partition("hash=")[2])
 
 
 def _nothing(replay: Replay) -> None:
@@ -219,6 +244,8 @@ def compare_answer(
             told.append(f"{header}: expected {theirs!r}, got {ours!r}")
     expected = recorded_answer_body(exchange)
     if isinstance(expected, str) and expected.startswith("(omitted"):
+        _learn_hashes(answer.body, names)
         return told
-    expected, got = only_what_both_serve(names.expected(expected), answer.body)
+    body = [answer.body] if exchange.is_watch and isinstance(answer.body, dict) else answer.body
+    expected, got = only_what_both_serve(names.expected(expected), body)
     return told + differences(expected, got, names, also)

@@ -175,11 +175,14 @@ def _permanent(tag: str, image: str) -> Write:
 
 
 def _import(one: TagImport) -> Write:
-    return Write(
-        f"import {one.outcome}",
-        one.tag,
-        lambda loaded, whole, now: decide_import(loaded, [one], now, ""),
-    )
+    def decide(loaded: ImageStream, whole: ImageStream, now: datetime) -> ImageStream:
+        ref = loaded.spec_tags.get(one.tag)
+        if ref is not None and ref.reference:
+            # Nobody is meant to import these: OpenShift then observes image and reference both.
+            return loaded
+        return decide_import(loaded, [one], now, "")
+
+    return Write(f"import {one.outcome}", one.tag, decide)
 
 
 def _push(tag: str, image: str) -> Write:

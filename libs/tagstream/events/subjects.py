@@ -2,6 +2,7 @@
 
     tagstream.events.<namespace>.<noun>.<verb>.<stream>.<tag>     facts
     tagstream.jobs.import.<host>.<namespace>.<stream>             import jobs
+    tagstream.jobs.redrive.<durable>                              dead letters that were put back
     tagstream.rpc.fetch                                           "fetch these now", request/reply
 
 A name becomes one token:
@@ -157,6 +158,11 @@ def events_filter(
         tokens.pop()
     rest = ">" if len(tokens) < 5 else ""
     return ".".join(filter(None, (EVENTS_PREFIX, *tokens, rest)))
+
+
+def redrive_subject(durable: str) -> str:
+    """Where a dead letter of this durable is put back, for nobody else to hear."""
+    return f"{JOBS_PREFIX}.redrive.{encode_token(durable)}"
 
 
 def imports_filter(host: str | None = None) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 import asyncpg
 import orjson
 
-from tagstream.errors import Conflict, Unavailable
+from tagstream.errors import Conflict, InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     Connection = asyncpg.Connection[asyncpg.Record]
@@ -32,6 +32,8 @@ _AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.InterfaceError,
+    # asyncpg's own complaint of a connection whose server died between two statements.
+    asyncpg.InternalClientError,
     asyncpg.QueryCanceledError,
     ConnectionError,
     TimeoutError,
@@ -42,6 +44,8 @@ _LOST_RACE = (
     asyncpg.SerializationError,
     asyncpg.UniqueViolationError,
 )
+# Postgres cannot keep the character U+0000, neither in jsonb nor in text.
+_UNSTORABLE = (asyncpg.UntranslatableCharacterError, asyncpg.CharacterNotInRepertoireError)
 
 
 async def prepare_connection(connection: Connection) -> None:
@@ -69,11 +73,13 @@ async def reset_connection(connection: Connection) -> None:
 
 @asynccontextmanager
 async def postgres_errors() -> AsyncIterator[None]:
-    """Translates what Postgres and its client raise into Conflict or Unavailable."""
+    """Translates what Postgres and its client raise into Conflict, InvalidInput or Unavailable."""
     try:
         yield
     except _LOST_RACE as error:
         raise Conflict(f"another transaction came first: {error}") from error
+    except _UNSTORABLE as error:
+        raise InvalidInput("", "remove the character U+0000, which cannot be stored") from error
     except _AWAY as error:
         raise Unavailable(f"Postgres does not answer: {error or type(error).__name__}") from error
 

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from tagstream.errors import NotFound
+import orjson
+
+from tagstream.errors import InvalidInput, NotFound
+from tagstream.events.subjects import JOBS_PREFIX, redrive_subject
 from tagstream.store.database import Database
+from tagstream.store.journal import Command, Requeued, transaction
 from tagstream.telemetry import metrics, names
 from tagstream.telemetry.tracing import current_trace_id
 
@@ -79,9 +83,26 @@ async def load_dead_letter(database: Database, letter_id: int) -> DeadLetter:
     return DeadLetter(*row.values())
 
 
-async def mark_requeued(database: Database, letter_id: int) -> None:
-    async with database.connection() as connection:
-        await connection.execute(_REQUEUED, letter_id)
+async def requeue_dead_letter(database: Database, letter: DeadLetter, command: Command) -> str:
+    """Puts a message back for the consumer that gave it up, and for no other; the subject it gets.
+
+    It leaves through the journal and the relay like every job. Raises InvalidInput for a message
+    that never was an event of ours: it would fail again.
+    """
+    event_type = letter.headers.get("ce-type", "")
+    try:
+        data = orjson.loads(letter.data)
+    except orjson.JSONDecodeError:
+        data = None
+    if not event_type or not isinstance(data, dict):
+        raise InvalidInput(f"dead letter {letter.id}", "is no event of ours and cannot be put back")
+    subject = letter.subject
+    if not subject.startswith(f"{JOBS_PREFIX}."):
+        subject = redrive_subject(letter.consumer)
+    async with transaction(database, command) as tx:
+        tx.requeue(Requeued(event_type, subject, data))
+        await tx.connection.execute(_REQUEUED, letter.id)
+    return subject
 
 
 class Undeliverable(Protocol):

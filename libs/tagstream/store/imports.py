@@ -144,7 +144,8 @@ _PENDING = f"""
           AND NOT EXISTS (
               SELECT FROM imports o WHERE o.stream = s.uid AND o.applied_at IS NULL
               AND (o.generations -> t.tag)::bigint = t.generation))
-    OR s.repository <> '' AND NOT coalesce(s.metadata -> 'annotations' ? '{CHECK_ANNOTATION}', false)
+    OR s.repository <> ''
+      AND NOT coalesce(s.metadata -> 'annotations' ? '{CHECK_ANNOTATION}', false)
       AND NOT EXISTS (
           SELECT FROM imports o
           WHERE o.stream = s.uid AND o.applied_at IS NULL AND o.generations = '{{}}')

@@ -32,6 +32,7 @@ ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 # Facts and jobs of one command share one number space for their ids.
 _FIRST_JOB = 1_000_001
+_FIRST_REQUEUED = 2_000_001
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,15 @@ class Change:
     delta: Json | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """A message as it was published: its type and data, and the subject it shall have now."""
+
+    type: str
+    subject: str
+    data: Json
+
+
 class Transaction:
     """An open writing transaction. Objects are written through `connection`; what happened is
     recorded here and appended when the block ends. A block that records nothing appends nothing.
@@ -84,6 +94,7 @@ class Transaction:
         self._changes: list[Change] = []
         self._facts: list[Fact] = []
         self._jobs: list[Job] = []
+        self._requeued: list[Requeued] = []
 
     def record(self, change: Change) -> None:
         self._changes.append(change)
@@ -96,13 +107,17 @@ class Transaction:
         """Adds a job for a work queue."""
         self._jobs.append(job)
 
+    def requeue(self, again: Requeued) -> None:
+        """Adds a message that was published once before, as a job."""
+        self._requeued.append(again)
+
     def version_of(self, change: Change) -> int:
         """The position of a recorded change; call it after the block."""
         return self.position - len(self._changes) + 1 + self._changes.index(change)
 
     @property
     def is_empty(self) -> bool:
-        return not (self._changes or self._facts or self._jobs)
+        return not (self._changes or self._facts or self._jobs or self._requeued)
 
     def entry(self) -> dict[str, object]:
         """What `append_journal` takes (migrations/0001_initial.sql)."""
@@ -135,12 +150,23 @@ class Transaction:
                 for c in self._changes
             ],
             "facts": self._messages(self._facts, 1),
-            "jobs": self._messages(self._jobs, _FIRST_JOB),
+            "jobs": [*self._messages(self._jobs, _FIRST_JOB), *self._again()],
         }
 
     def _messages(self, messages: Sequence[Message], first: int) -> list[dict[str, object]]:
         return [
             self._message(number, message) for number, message in enumerate(messages, start=first)
+        ]
+
+    def _again(self) -> list[dict[str, object]]:
+        return [
+            {
+                "id": fact_id(self.command.id, number, one.type),
+                "type": one.type,
+                "subject": one.subject,
+                "data": one.data,
+            }
+            for number, one in enumerate(self._requeued, start=_FIRST_REQUEUED)
         ]
 
     def _message(self, number: int, message: Message) -> dict[str, object]:

@@ -5,6 +5,7 @@ Also lists tags that way. For decisions, streams.py loads values instead.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -53,24 +54,35 @@ _VIEW = """
            m.created_at AS image_created_at, m.metadata AS image_metadata, m.body AS image_body
 """
 _GET = f"""
-    {_VIEW} FROM streams s
-    LEFT JOIN spec_tags t ON t.stream = s.uid AND t.tag = $3
+    {_VIEW}, q.tag FROM unnest($1::text[], $2::text[], $3::text[]) AS q (namespace, name, tag)
+    JOIN streams s ON s.namespace = q.namespace AND s.name = q.name
+    LEFT JOIN spec_tags t ON t.stream = s.uid AND t.tag = q.tag
     LEFT JOIN LATERAL (
-        SELECT * FROM tag_items x WHERE x.stream = s.uid AND x.tag = $3 AND x.retired_by IS NULL
-        ORDER BY seq DESC LIMIT 1) i ON true
-    LEFT JOIN tag_conditions c ON c.stream = s.uid AND c.tag = $3
+        SELECT * FROM tag_items x WHERE x.stream = s.uid AND x.tag = q.tag
+          AND x.retired_by IS NULL ORDER BY seq DESC LIMIT 1) i ON true
+    LEFT JOIN tag_conditions c ON c.stream = s.uid AND c.tag = q.tag
     LEFT JOIN images m ON m.digest = i.image
-    WHERE s.namespace = $1 AND s.name = $2
 """
+
+# Namespace, stream and tag.
+TagKey = tuple[str, str, str]
+
+
+async def load_tag_views(connection: Connection, keys: Collection[TagKey]) -> dict[TagKey, TagView]:
+    """Many tags in one statement. A stream that does not exist leaves its keys out; when only the
+    tag does not, its view has no reference, head and condition."""
+    columns = [list(column) for column in zip(*keys, strict=True)]
+    rows = await connection.fetch(_GET, *columns)
+    views = (_from_row(row, row["tag"]) for row in rows)
+    return {(view.namespace, view.stream, view.tag): view for view in views}
 
 
 async def load_tag_view(
     connection: Connection, namespace: str, stream: str, tag: str
 ) -> TagView | None:
-    """None when the stream does not exist; a view without reference, head and condition when
-    only the tag does not."""
-    row = await connection.fetchrow(_GET, namespace, stream, tag)
-    return _from_row(row, tag) if row is not None else None
+    """One tag. See `load_tag_views`."""
+    key = (namespace, stream, tag)
+    return (await load_tag_views(connection, [key])).get(key)
 
 
 # A tag exists once it is wanted or was seen. Images are left out: lists show digests only.

@@ -43,8 +43,8 @@ class ImportOrder:
     """An import to order: the tags of one stream at one registry host.
 
     `host` is empty for references that do not parse, whose import fails with the reason.
-    `generations` holds each tag's generation that is meant, 0 where it has none; it is empty for the
-    import of a stream's whole repository, which alone names no tag.
+    `generations` holds each tag's generation that is meant, 0 where it has none; it is empty for
+    the import of a stream's whole repository, which alone names no tag.
     """
 
     host: str

@@ -29,6 +29,9 @@ _SECTIONS: dict[str, dict[str, _Entry]] = {
     },
     "Follow and control": {
         "events": _Entry("events:events", "Show what happens: tags that move, imports, triggers."),
+        "dead-letters": _Entry(
+            "dead_letters:dead_letters", "Messages that could not be handled; put them back."
+        ),
         "triggers": _Entry("triggers:triggers", "Pause and resume workload triggers."),
     },
     "Run one service in the foreground (what containers run)": {

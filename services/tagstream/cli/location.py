@@ -41,11 +41,17 @@ def nats_url(data_dir: Path, environment: Mapping[str, str]) -> str:
     return environment.get("TAGSTREAM_NATS_URL") or _known_stack(data_dir).nats_url
 
 
-def _known_stack(data_dir: Path) -> StackState:
+def postgres_url(data_dir: Path, environment: Mapping[str, str]) -> str:
+    """Raises `SetupError` if neither names a server."""
+    variable = "TAGSTREAM_POSTGRES_URL"
+    return environment.get(variable) or _known_stack(data_dir, variable).postgres_url
+
+
+def _known_stack(data_dir: Path, variable: str = "TAGSTREAM_NATS_URL") -> StackState:
     directory, state = load_stack(data_dir)
     if state is None:
         raise SetupError(
             f"no stack has been started in {directory.path}; run `tagstream up`, name another "
-            "--data-dir or set TAGSTREAM_NATS_URL"
+            f"--data-dir or set {variable}"
         )
     return state

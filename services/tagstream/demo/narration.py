@@ -59,7 +59,8 @@ class Narrator:
     ) -> None:
         took = duration(time.monotonic() - started_at)
         width = min(self._console.width, _WIDTH) if self._console.is_terminal else _WIDTH
-        head = Text(f"{self._count:>2} ", style=f"bold {style}")
+        head = Text()
+        head.append(f"{self._count:>2} ", style=f"bold {style}")
         head.append(title, style="bold")
         head.append(took.rjust(max(width - len(head.plain), len(took) + 2)), style="dim")
         self._console.print(head)

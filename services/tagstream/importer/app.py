@@ -36,8 +36,10 @@ from tagstream.telemetry.tracing import configure_tracing
 
 SERVICE = "importer"
 DURABLE = "importer-import-tags"
-_CONCURRENT_JOBS = 32
+# Mostly waiting: sixteen slow registries at once still leave a place for the next.
+_CONCURRENT_JOBS = 128
 _JOBS_PER_HOST = 8
+_HELD_JOBS = 256
 # Longer than any import's own deadline, which ends it in order.
 _JOB_MAX_S = 900.0
 _GRACE_S = 1.0
@@ -119,5 +121,7 @@ def build_consumer(nats: Client, deps: Deps) -> Consumer:
         lane_limit=_JOBS_PER_HOST,
         ensure=lambda: ensure_streams(nats.jetstream()),
         on_handled=count_handled,
-        settings=ConsumeSettings(handler_max_s=_JOB_MAX_S, hold_max_s=_JOB_MAX_S, grace_s=_GRACE_S),
+        settings=ConsumeSettings(
+            prefetch=_HELD_JOBS, handler_max_s=_JOB_MAX_S, hold_max_s=_JOB_MAX_S, grace_s=_GRACE_S
+        ),
     )

@@ -23,7 +23,8 @@ from tagstream.telemetry import names
 from tagstream.telemetry.tracing import span
 
 QUEUE = "importer"
-_CONCURRENT_REQUESTS = 64
+# Mostly waiting: enough that a slow registry does not take every place.
+_CONCURRENT_REQUESTS = 256
 _STOP_GRACE_S = 0.5
 
 

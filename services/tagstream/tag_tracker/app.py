@@ -16,11 +16,17 @@ from tagstream.bus.consume_settings import ConsumeSettings
 from tagstream.bus.event_handler import build_handler, count_handled
 from tagstream.bus.message import Message
 from tagstream.bus.outcomes import Outcome
+from tagstream.bus.redrive import build_redrive
 from tagstream.bus.topology import ConsumerSpec, ensure_streams
 from tagstream.errors import TagstreamError
 from tagstream.events.envelope import CloudEvent
 from tagstream.events.facts import ImportCompleted, ImportFailed, ImportRequested
-from tagstream.events.subjects import EVENTS_STREAM, events_filter, parse_event_subject
+from tagstream.events.subjects import (
+    EVENTS_STREAM,
+    events_filter,
+    parse_event_subject,
+    redrive_subject,
+)
 from tagstream.store.database import Database
 from tagstream.store.dead_letters import DeadLetterTable
 from tagstream.store.leases import Lease
@@ -102,27 +108,42 @@ async def build_deps(settings: Settings) -> AsyncIterator[Deps]:
 def build_consumers(nats: Client, deps: Deps, settings: Settings) -> dict[str, Consumer]:
     """The durables of this service; what concerns one stream is handled one after another."""
 
-    def build(
+    consumers: dict[str, Consumer] = {}
+    dead_letters = DeadLetterTable(deps.database)
+
+    async def ensure() -> None:
+        await ensure_streams(nats.jetstream(), settings.nats_replicas)
+
+    def add(
         durable: str, handler: Callable[[CloudEvent, Deps], Awaitable[Outcome]], *types: str
-    ) -> Consumer:
+    ) -> None:
+        handle = build_handler(durable, lambda event: handler(event, deps))
         filters = tuple(events_filter(event_type=event_type) for event_type in types)
-        return Consumer(
+        consumers[durable] = Consumer(
             nats,
             ConsumerSpec(EVENTS_STREAM, durable, filters),
-            build_handler(durable, lambda event: handler(event, deps)),
+            handle,
             concurrency=_CONCURRENT_MESSAGES,
-            dead_letters=DeadLetterTable(deps.database),
+            dead_letters=dead_letters,
             lane=_stream_of,
-            ensure=lambda: ensure_streams(nats.jetstream(), settings.nats_replicas),
+            ensure=ensure,
+            on_handled=count_handled,
+            settings=ConsumeSettings(grace_s=_GRACE_S),
+        )
+        consumers[f"{durable}-redrive"] = build_redrive(
+            nats,
+            durable,
+            redrive_subject(durable),
+            handle,
+            dead_letters=dead_letters,
+            ensure=ensure,
             on_handled=count_handled,
             settings=ConsumeSettings(grace_s=_GRACE_S),
         )
 
-    requested, finished = f"{SERVICE}-import-requested", f"{SERVICE}-import-finished"
-    return {
-        requested: build(requested, on_import_requested, ImportRequested.TYPE),
-        finished: build(finished, on_import_finished, ImportCompleted.TYPE, ImportFailed.TYPE),
-    }
+    add(f"{SERVICE}-import-requested", on_import_requested, ImportRequested.TYPE)
+    add(f"{SERVICE}-import-finished", on_import_finished, ImportCompleted.TYPE, ImportFailed.TYPE)
+    return consumers
 
 
 def _stream_of(message: Message) -> str:

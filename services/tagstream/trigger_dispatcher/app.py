@@ -13,24 +13,24 @@ import structlog
 from nats.aio.client import Client
 
 from tagstream.bus.connection import connect
-from tagstream.bus.consume import Consumer, Handled
-from tagstream.bus.message import Message
+from tagstream.bus.consume import Consumer
+from tagstream.bus.event_handler import build_handler, count_handled
 from tagstream.bus.outcomes import Outcome
+from tagstream.bus.redrive import build_redrive
 from tagstream.bus.topology import ConsumerSpec, ensure_streams
 from tagstream.errors import TagstreamError
-from tagstream.events.envelope import CloudEvent, from_message
+from tagstream.events.envelope import CloudEvent
 from tagstream.events.facts import TagChanged, TriggersResumed
-from tagstream.events.subjects import EVENTS_STREAM, events_filter
+from tagstream.events.subjects import EVENTS_STREAM, events_filter, redrive_subject
 from tagstream.kube.client import KubeClient
 from tagstream.kube.config import load_cluster_config
 from tagstream.store.database import Connection, Database
-from tagstream.store.dead_letters import put_dead_letter
+from tagstream.store.dead_letters import DeadLetterTable
 from tagstream.store.leases import Lease
 from tagstream.store.streams import resolve_tag
-from tagstream.telemetry import metrics, names
 from tagstream.telemetry.health import Check, HealthServer
 from tagstream.telemetry.run import Stop
-from tagstream.telemetry.tracing import configure_tracing, current_trace_id, span
+from tagstream.telemetry.tracing import configure_tracing
 from tagstream.trigger_dispatcher.deps import CONCURRENT_REACTIONS, Deps
 from tagstream.trigger_dispatcher.handlers import (
     on_tag_changed,
@@ -49,25 +49,6 @@ _CONCURRENT_MESSAGES = 8
 _log = structlog.get_logger(__name__)
 
 EventHandler = Callable[[CloudEvent, Deps], Awaitable[Outcome]]
-
-
-class _DeadLetters:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def put(self, consumer: str, message: Message, error: str, attempts: int) -> None:
-        """Keep the message in Postgres."""
-        await put_dead_letter(
-            self._database,
-            consumer=consumer,
-            subject=message.subject,
-            headers=message.headers,
-            data=message.data,
-            error=error,
-            attempts=attempts,
-            trace_id=current_trace_id(),
-        )
-        metrics.add(names.DEAD_LETTERS, consumer=consumer)
 
 
 async def serve(settings: Settings, stop: Stop) -> None:
@@ -128,19 +109,38 @@ def build_consumers(nats: Client, deps: Deps) -> list[Consumer]:
         ("trigger-dispatcher-tag-changed", TagChanged.TYPE, on_tag_changed),
         ("trigger-dispatcher-triggers-resumed", TriggersResumed.TYPE, on_triggers_resumed),
     ]
-    return [
-        Consumer(
-            nats,
-            ConsumerSpec(EVENTS_STREAM, durable, (events_filter(event_type=event_type),)),
-            _wrap(durable, handler, deps),
-            concurrency=_CONCURRENT_MESSAGES,
-            dead_letters=_DeadLetters(deps.database),
-            lane=lambda message: message.subject,
-            ensure=lambda: ensure_streams(nats.jetstream()),
-            on_handled=_count,
+    dead_letters = DeadLetterTable(deps.database)
+    consumers: list[Consumer] = []
+
+    async def ensure() -> None:
+        await ensure_streams(nats.jetstream())
+
+    for durable, event_type, handler in handlers:
+        handle = build_handler(durable, _with(deps, handler))
+        consumers.append(
+            Consumer(
+                nats,
+                ConsumerSpec(EVENTS_STREAM, durable, (events_filter(event_type=event_type),)),
+                handle,
+                concurrency=_CONCURRENT_MESSAGES,
+                dead_letters=dead_letters,
+                lane=lambda message: message.subject,
+                ensure=ensure,
+                on_handled=count_handled,
+            )
         )
-        for durable, event_type, handler in handlers
-    ]
+        consumers.append(
+            build_redrive(
+                nats,
+                durable,
+                redrive_subject(durable),
+                handle,
+                dead_letters=dead_letters,
+                ensure=ensure,
+                on_handled=count_handled,
+            )
+        )
+    return consumers
 
 
 def build_leased_work(
@@ -160,20 +160,8 @@ def build_leased_work(
     ]
 
 
-def _wrap(
-    consumer: str, handler: EventHandler, deps: Deps
-) -> Callable[[Message], Awaitable[Outcome]]:
-    async def handle(message: Message) -> Outcome:
-        event = from_message(message.headers, message.data)
-        with span(names.MESSAGE_SPAN, event.traceparent, consumer=consumer, event_id=event.id):
-            return await handler(event, deps)
-
-    return handle
-
-
-def _count(handled: Handled) -> None:
-    metrics.add(names.MESSAGES_HANDLED, consumer=handled.consumer, outcome=handled.label)
-    metrics.observe(names.MESSAGE_DURATION, handled.duration_s, consumer=handled.consumer)
+def _with(deps: Deps, handler: EventHandler) -> Callable[[CloudEvent], Awaitable[Outcome]]:
+    return lambda event: handler(event, deps)
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[None]], stop: Stop) -> None:

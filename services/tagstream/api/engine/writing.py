@@ -202,7 +202,9 @@ async def _answer_created(
 
 async def _create(call: Call, wanted: JsonObject, options: WriteOptions) -> JsonObject:
     metadata = wanted["metadata"]
-    if metadata.get("resourceVersion", "") not in ("", "0"):
+    # What is never stored may name a version: an import names that of its stream.
+    is_stored = "get" in call.entry.kind.verbs
+    if is_stored and metadata.get("resourceVersion", "") not in ("", "0"):
         raise bad_request("resourceVersion should not be set on objects to be created")
     base = metadata.get("generateName", "")
     create, namespace = call.entry.storage.create, call.target.namespace

@@ -168,7 +168,12 @@ def image_to_wire(image: StoredImage, *, embedded: bool = False) -> JsonObject:
 
 
 def view_to_istag(view: TagView, names: RegistryNames) -> JsonObject:
-    """The ImageStreamTag of a tag; with an empty image while none is known (§1.7)."""
+    """The ImageStreamTag of a tag; with an empty image while none is known (§1.7).
+
+    A reference tag has a head without an image, which shows here as no head.
+    """
+    if view.head is not None and not view.head.image:
+        view = replace(view, head=None)
     metadata = _virtual_metadata(view)
     annotations = (view.reference_body or {}).get("annotations")
     if annotations:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,37 +16,58 @@ from tagstream.streams.import_request import (
 from tagstream.streams.json_form import format_time
 
 
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """What storing an import did to its images. `new` are the digests that came with it, at
+    `version`."""
+
+    at: datetime
+    new: frozenset[str]
+    version: int
+    uid_of: Callable[[str], str]
+
+
 def answer_image(
-    result: ImageImportResult, asked: JsonObject, now: datetime, *, stored: bool
+    result: ImageImportResult, asked: JsonObject, storing: Storing | None
 ) -> JsonObject:
-    """`stored` images never show their manifest (§6.3 step 11)."""
+    """Stored images never show their manifest (§6.3 step 11), and alone have an identity."""
     body: JsonObject = {"status": result.status.to_v1()}
-    include = bool(asked.get("includeManifest")) and not stored
+    include = bool(asked.get("includeManifest")) and storing is None
     if result.image is not None:
-        body["image"] = _image(result.image, now, include=include)
+        body["image"] = _image(result.image, storing, include=include)
     if result.tag:
         body["tag"] = result.tag
     if result.manifests:
-        body["manifests"] = [_image(child, now, include=include) for child in result.manifests]
+        body["manifests"] = [_image(child, storing, include=include) for child in result.manifests]
     return body
 
 
 def answer_repository(
-    result: RepositoryImportResult, asked: JsonObject, now: datetime, *, stored: bool
+    result: RepositoryImportResult, asked: JsonObject, storing: Storing | None
 ) -> JsonObject:
     body: JsonObject = {"status": result.status.to_v1()}
     if result.images:
-        body["images"] = [answer_image(i, asked, now, stored=stored) for i in result.images]
+        body["images"] = [answer_image(i, asked, storing) for i in result.images]
     if result.additional_tags:
         body["additionalTags"] = list(result.additional_tags)
     return body
 
 
-def _image(image: FetchedImage, now: datetime, *, include: bool) -> JsonObject:
+def _image(image: FetchedImage, storing: Storing | None, *, include: bool) -> JsonObject:
     body: dict[str, Any] = dict(image.body)
-    body["metadata"] = {**body["metadata"], "creationTimestamp": format_time(now)}
+    if storing is not None:
+        body["metadata"] = {**body["metadata"], **_identity(image.digest, storing)}
     if include:
         body["dockerImageManifest"] = image.raw_manifest.decode("utf-8", "replace")
         if image.raw_config:
             body["dockerImageConfig"] = image.raw_config.decode("utf-8", "replace")
     return body
+
+
+def _identity(digest: str, storing: Storing) -> JsonObject:
+    """An image that was there before shows the identity it would have got, and no version."""
+    identity: JsonObject = {"uid": storing.uid_of(digest)}
+    if digest in storing.new:
+        identity["resourceVersion"] = str(storing.version)
+    identity["creationTimestamp"] = format_time(storing.at)
+    return identity

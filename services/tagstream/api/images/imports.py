@@ -27,7 +27,7 @@ from tagstream.api.images.import_requests import (
     validate_import,
     with_defaults,
 )
-from tagstream.api.images.import_statuses import answer_image, answer_repository
+from tagstream.api.images.import_statuses import Storing, answer_image, answer_repository
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.status import conflict, not_found
 from tagstream.store.images import load_cached_images, store_images
@@ -80,11 +80,12 @@ class ImageStreamImportStorage:
         answer = await self._fetch(one, before)
         contents = await self._contents(answer)
         result = ImportResult.from_json(answer, contents)
-        body = _answer(one, result)
-        if not (asked.is_dry_run or options.dry_run):
-            stored = await self._store(one, before, result)
-            body["status"]["import"] = _embedded(stream_to_wire(stored, self._deps.names))
-        return body
+        if asked.is_dry_run or options.dry_run:
+            return _answer(one, result, None)
+        stored, storing = await self._store(one, before, result)
+        body = _answer(one, result, storing)
+        status = {"import": _embedded(stream_to_wire(stored, self._deps.names)), **body["status"]}
+        return {**body, "status": status}
 
     async def _load(self, one: _Import) -> ImageStream | None:
         """The stream as it is now, with the target tags. Raises when the request named another
@@ -129,7 +130,7 @@ class ImageStreamImportStorage:
 
     async def _store(
         self, one: _Import, before: ImageStream | None, result: ImportResult
-    ) -> ImageStream:
+    ) -> tuple[ImageStream, Storing]:
         deps, ctx = self._deps, one.ctx
         imports = _tag_imports(one.asked, result)
         command = ctx.command(
@@ -151,7 +152,7 @@ class ImageStreamImportStorage:
                 lock=True,
             )
             _require_unchanged(one, before, current)
-            await store_images(tx, _bodies_to_store(one.asked, result))
+            added = await store_images(tx, _bodies_to_store(one.asked, result))
             base = current or ImageStream(
                 one.namespace, one.name, new_uid(ctx, one.name), ctx.second
             )
@@ -166,7 +167,9 @@ class ImageStreamImportStorage:
                 await save_stream(tx, current, after, deps.names.internal)
         async with deps.database.snapshot() as connection:
             stored = await load_stream(connection, one.namespace, one.name)
-        return stored or replace(after, version=tx.position)
+        new = frozenset(change.name for change in added)
+        storing = Storing(ctx.second, new, tx.position, lambda digest: new_uid(ctx, digest))
+        return stored or replace(after, version=tx.position), storing
 
 
 def _require_unchanged(
@@ -220,18 +223,15 @@ def _bodies_to_store(
     return bodies
 
 
-def _answer(one: _Import, result: ImportResult) -> JsonObject:
+def _answer(one: _Import, result: ImportResult, storing: Storing | None) -> JsonObject:
     status: JsonObject = {}
-    stored = not one.asked.is_dry_run
     if one.asked.images:
         status["images"] = [
-            answer_image(found, image, one.ctx.second, stored=stored and bool(image.get("to")))
+            answer_image(found, image, storing if image.get("to") else None)
             for image, found in zip(one.asked.images, result.images, strict=True)
         ]
     if one.asked.repository is not None and result.repository is not None:
-        status["repository"] = answer_repository(
-            result.repository, one.asked.repository, one.ctx.second, stored=stored
-        )
+        status["repository"] = answer_repository(result.repository, one.asked.repository, storing)
     metadata: JsonObject = {"name": one.name, "namespace": one.namespace}
     for key in ("labels", "annotations", "resourceVersion"):
         if value := (one.wanted.get("metadata") or {}).get(key):

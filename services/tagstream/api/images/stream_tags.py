@@ -19,6 +19,7 @@ from tagstream.api.images.convert import (
     view_to_istag,
 )
 from tagstream.api.images.deps import ImageDeps, command_name, retried, to_field_error
+from tagstream.api.images.tag_reader import TagReader
 from tagstream.api.images.tag_writes import (
     TagWrite,
     delete_tag,
@@ -61,11 +62,11 @@ class ImageStreamTagStorage:
 
     def __init__(self, deps: ImageDeps) -> None:
         self._deps = deps
+        self._reader = TagReader(deps.database)
 
     async def get(self, ctx: RequestContext, namespace: str, name: str) -> JsonObject:
         stream, tag = split_name(name)
-        async with self._deps.database.connection() as connection:
-            view = await load_tag_view(connection, namespace, stream, tag)
+        view = await self._reader.load((namespace, stream, tag))
         if view is None:
             raise not_found("imagestreams", GROUP, stream)
         if view.head is None or not view.head.image:

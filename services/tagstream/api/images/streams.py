@@ -44,6 +44,7 @@ from tagstream.streams.image_stream import ImageStream
 from tagstream.streams.problems import InvalidStream
 from tagstream.streams.spec_write import decide_create, decide_update
 from tagstream.streams.status_write import decide_status_update
+from tagstream.streams.validation import validate_name
 
 RESOURCE = "imagestreams"
 _PAGE = 500
@@ -96,6 +97,7 @@ class ImageStreamStorage:
         self, ctx: RequestContext, namespace: str, wanted: JsonObject, options: WriteOptions
     ) -> JsonObject:
         name = wanted["metadata"]["name"]
+        _check_generate_name(name, wanted)
         blank = ImageStream(namespace, name, new_uid(ctx, name), ctx.second)
         asked = with_spec_from_wire(blank, wanted)
         command = ctx.command(
@@ -238,3 +240,12 @@ def _check_preconditions(stream: ImageStream, options: DeleteOptions) -> None:
             f"ResourceVersion in object meta: {stream.version}"
         )
         raise conflict(RESOURCE, GROUP, stream.name, cause)
+
+
+def _check_generate_name(name: str, wanted: JsonObject) -> None:
+    """Held to the rule of names as it stands, so `app-` is refused although `app-x7k2p` is a good
+    name: only a prefix that ends in a letter or digit generates names (as OpenShift)."""
+    prefix = wanted["metadata"].get("generateName", "")
+    problems = validate_name("", prefix, "metadata.generateName") if prefix else []
+    if problems:
+        raise invalid_stream(name, InvalidStream(problems))
