@@ -142,7 +142,8 @@ def _build_metadata(
 
 
 def _read_run_config(fields: JsonFields) -> Metadata:
-    read = {name: reader(fields, name) for name, reader in _RUN_FIELDS}
+    given = fields.values
+    read = {name: reader(fields, name) for name, reader in _RUN_FIELDS if name in given}
     return MappingProxyType({name: value for name, value in read.items() if value})
 
 

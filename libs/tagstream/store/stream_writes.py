@@ -16,6 +16,7 @@ from tagstream.events.message import TagGeneration
 from tagstream.store.journal import Change, Transaction
 from tagstream.streams.delta import HistoryChange, SpecChange, StreamDelta, diff
 from tagstream.streams.image_stream import ImageStream, StreamMetadata, TagReference
+from tagstream.streams.import_orders import wants_repository
 from tagstream.streams.imports import needs_import
 from tagstream.streams.json_form import (
     delta_to_json,
@@ -29,6 +30,9 @@ from tagstream.streams.tags import will_move_again
 
 GROUP = "image.openshift.io"
 RESOURCE = "imagestreams"
+
+# A fact must fit into a NATS message. Who acts on one reads the stream, which names all its tags.
+_MOST_TAGS_NAMED = 1000
 
 _INSERT = """
     INSERT INTO streams (uid, namespace, name, version, generation, created_at, lookup_local,
@@ -257,14 +261,14 @@ def _emit(tx: Transaction, before: ImageStream, after: ImageStream, internal_reg
         for tag in sorted(after.spec_tags)
         if needs_import(after, tag) and before.spec_tags.get(tag) != after.spec_tags[tag]
     ]
-    if pending:
+    if pending or (wants_repository(after) and not wants_repository(before)):
         tx.emit(
             ImportRequested(
                 namespace=after.namespace,
                 stream=after.name,
                 stream_uid=after.uid,
                 generation=after.generation,
-                tags=tuple(pending),
+                tags=tuple(pending[:_MOST_TAGS_NAMED]),
             )
         )
 
