@@ -147,6 +147,9 @@ async def _pause(stop: asyncio.Event, seconds: float) -> None:
 
 
 async def _cancelled(task: asyncio.Task[None] | None) -> None:
-    if task is not None:
-        task.cancel()
-        await asyncio.wait([task], timeout=5)
+    if task is None:
+        return
+    task.cancel()
+    await asyncio.wait([task], timeout=5)
+    if task.done() and not task.cancelled() and (error := task.exception()):
+        log.warning("leased work failed as it was ended", error=repr(error))

@@ -53,7 +53,7 @@ def _header_from_row(row: Row) -> ImageStream:
 # history only the newest items.
 _TAGS = """
     WITH RECURSIVE below (tag) AS (
-        SELECT unnest($2::text[])
+        SELECT unnest($2::text[]) COLLATE "C"
         UNION
         SELECT s.tag FROM spec_tags s JOIN below b ON s.stream = $1 AND s.follows = b.tag
     )

@@ -39,8 +39,7 @@ def without_reference(stream: ImageStream, tag: str) -> ImageStream:
 def will_move_again(stream: ImageStream, tag: str) -> bool:
     """Whether a scheduled import will decide anew what `tag` points to.
 
-    True also for a tag that follows a scheduled one: what a user sets there by hand lasts until
-    the next check.
+    What a user sets there by hand lasts until the next check.
     """
     ref = stream.spec_tags.get(tag)
     return ref is not None and ref.is_importable and ref.import_policy.scheduled

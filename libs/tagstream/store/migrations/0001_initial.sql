@@ -69,12 +69,14 @@ CREATE TABLE relay_cursors (
     epoch    bigint NOT NULL
 );
 
+-- Keys are compared by bytes: lists are sorted as Kubernetes sorts them, whatever the locale.
+
 -- Every generic object. A kind is a declaration in the api, not a table.
 CREATE TABLE resources (
-    api_group  text NOT NULL,
-    resource   text NOT NULL,
-    namespace  text NOT NULL,
-    name       text NOT NULL,
+    api_group  text COLLATE "C" NOT NULL,
+    resource   text COLLATE "C" NOT NULL,
+    namespace  text COLLATE "C" NOT NULL,
+    name       text COLLATE "C" NOT NULL,
     uid        uuid NOT NULL UNIQUE,
     version    bigint NOT NULL,
     labels     jsonb NOT NULL,
@@ -87,7 +89,7 @@ CREATE INDEX resources_by_owner ON resources
     USING gin ((body -> 'metadata' -> 'ownerReferences') jsonb_path_ops);
 
 CREATE TABLE images (
-    digest     text PRIMARY KEY,
+    digest     text COLLATE "C" PRIMARY KEY,
     uid        uuid NOT NULL UNIQUE,
     version    bigint NOT NULL,
     created_at timestamptz NOT NULL,
@@ -97,7 +99,7 @@ CREATE TABLE images (
 
 -- Verified bytes by digest, kept for a day: what an importer fetched and nobody has tagged yet.
 CREATE TABLE manifest_cache (
-    digest     text PRIMARY KEY,
+    digest     text COLLATE "C" PRIMARY KEY,
     body       jsonb NOT NULL,
     manifest   bytea NOT NULL,
     config     bytea NOT NULL,
@@ -107,8 +109,8 @@ CREATE INDEX manifest_cache_by_age ON manifest_cache (fetched_at);
 
 CREATE TABLE streams (
     uid          uuid PRIMARY KEY,
-    namespace    text NOT NULL,
-    name         text NOT NULL,
+    namespace    text COLLATE "C" NOT NULL,
+    name         text COLLATE "C" NOT NULL,
     version      bigint NOT NULL,
     generation   bigint NOT NULL,
     created_at   timestamptz NOT NULL,
@@ -121,9 +123,9 @@ CREATE TABLE streams (
 
 CREATE TABLE spec_tags (
     stream     uuid NOT NULL REFERENCES streams ON DELETE CASCADE,
-    tag        text NOT NULL,
+    tag        text COLLATE "C" NOT NULL,
     generation bigint,
-    follows    text,
+    follows    text COLLATE "C",
     scheduled  boolean NOT NULL,
     body       jsonb NOT NULL,
     PRIMARY KEY (stream, tag)
@@ -135,11 +137,11 @@ CREATE INDEX spec_tags_scheduled ON spec_tags (stream) WHERE scheduled;
 -- Rows are retired, never deleted: what a tag meant stays here, with who, why and when.
 CREATE TABLE tag_items (
     stream      uuid NOT NULL,
-    tag         text NOT NULL,
+    tag         text COLLATE "C" NOT NULL,
     seq         bigint NOT NULL,
     created     timestamptz NOT NULL,
     reference   text NOT NULL,
-    image       text NOT NULL,
+    image       text COLLATE "C" NOT NULL,
     generation  bigint NOT NULL,
     actor       text NOT NULL,
     cause       text NOT NULL,
@@ -153,7 +155,7 @@ CREATE INDEX tag_items_by_image ON tag_items (stream, image text_pattern_ops)
 
 CREATE TABLE tag_conditions (
     stream          uuid NOT NULL REFERENCES streams ON DELETE CASCADE,
-    tag             text NOT NULL,
+    tag             text COLLATE "C" NOT NULL,
     type            text NOT NULL,
     status          text NOT NULL,
     reason          text NOT NULL,
@@ -167,8 +169,8 @@ CREATE TABLE tag_conditions (
 CREATE TABLE imports (
     id           uuid PRIMARY KEY,
     stream       uuid NOT NULL REFERENCES streams ON DELETE CASCADE,
-    namespace    text NOT NULL,
-    name         text NOT NULL,
+    namespace    text COLLATE "C" NOT NULL,
+    name         text COLLATE "C" NOT NULL,
     host         text NOT NULL,
     request      jsonb NOT NULL,
     generations  jsonb NOT NULL,

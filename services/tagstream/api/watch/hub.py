@@ -68,6 +68,10 @@ class JournalSubscription:
         self._pending.append(event)
         self._wake.set()
 
+    def wake(self) -> None:
+        """Lets the watch look around, for a bookmark that is due."""
+        self._wake.set()
+
     def fail(self, error: ApiError) -> None:
         self._error = error
         self._wake.set()
@@ -82,7 +86,7 @@ class JournalSubscription:
             self.position = batch[-1].position if batch else self.position
             yield batch
         while not self._closed:
-            await self._wait()
+            await self._wake.wait()
             if self._error is not None:
                 raise self._error
             batch, self._pending = self._pending, []
@@ -90,13 +94,6 @@ class JournalSubscription:
             batch = [event for event in batch if event.position > self.position]
             self.position = max(self.position, batch[-1].position if batch else self._hub.seen)
             yield batch
-
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(_IDLE_S):
-                await self._wake.wait()
-        except TimeoutError:
-            return
 
 
 class JournalHub:
@@ -115,6 +112,7 @@ class JournalHub:
         self._wanted = asyncio.Event()
         self._reading = asyncio.Event()
         self._shaping = asyncio.Lock()
+        self._woken_at = 0.0
 
     def subscribe(
         self, group: str, resource: str, *, namespace: str = "", name: str = "", after: int
@@ -150,10 +148,20 @@ class JournalHub:
         try:
             while self._subscriptions:
                 await self._read_new()
+                self._wake_idle()
                 await self._signal.wait()
         finally:
             if not self._subscriptions:
                 self._reading.clear()
+
+    def _wake_idle(self) -> None:
+        """One clock for all: a timer of its own for each of a thousand watches costs more than
+        an event does."""
+        now = asyncio.get_running_loop().time()
+        if now - self._woken_at >= _IDLE_S:
+            self._woken_at = now
+            for subscription in self._subscriptions:
+                subscription.wake()
 
     async def _read_new(self) -> None:
         while True:
