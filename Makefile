@@ -34,7 +34,7 @@ demo: install ## the whole story on this machine: import, tag, follow, roll back
 	@$(BIN)/tagstream demo
 
 test: install ## the whole test suite
-	$(PYTEST) -n $(JOBS) $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadfile $(ARGS)
 
 lint: install ## format check, ruff, layers, types
 	$(BIN)/ruff format --check .
@@ -47,19 +47,19 @@ fmt: install ## format the code and fix what can be fixed by itself
 	$(BIN)/ruff format .
 
 unit: install ## decisions and parsing; no servers
-	$(PYTEST) -n $(JOBS) tests/unit $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadfile tests/unit $(ARGS)
 
 contract: install ## each adapter against the real thing
-	$(PYTEST) -n $(JOBS) tests/contract $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadfile tests/contract $(ARGS)
 
 replay: install ## a recorded log gives the same state and facts
-	$(PYTEST) -n $(JOBS) tests/replay $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadfile tests/replay $(ARGS)
 
 e2e: install ## the whole stack, through oc, kubectl and the demo
-	$(PYTEST) -n $(JOBS) tests/e2e $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadfile tests/e2e $(ARGS)
 
 fault: install ## servers that die, freeze and lie
-	$(PYTEST) -n $(JOBS) tests/fault $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadfile tests/fault $(ARGS)
 
 bench: install ## measure, each figure beside its yardstick
 	$(BIN)/python -m bench $(ARGS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,12 +18,11 @@ from tagstream.streams.json_form import format_time
 
 @dataclass(frozen=True, slots=True)
 class Storing:
-    """What storing an import did to its images. `new` are the digests that came with it, at
-    `version`."""
+    """What storing an import did to its images. `new_versions` are those of the images that came
+    with it, by digest."""
 
     at: datetime
-    new: frozenset[str]
-    version: int
+    new_versions: Mapping[str, int]
     uid_of: Callable[[str], str]
 
 
@@ -67,7 +66,7 @@ def _image(image: FetchedImage, storing: Storing | None, *, include: bool) -> Js
 def _identity(digest: str, storing: Storing) -> JsonObject:
     """An image that was there before shows the identity it would have got, and no version."""
     identity: JsonObject = {"uid": storing.uid_of(digest)}
-    if digest in storing.new:
-        identity["resourceVersion"] = str(storing.version)
+    if digest in storing.new_versions:
+        identity["resourceVersion"] = str(storing.new_versions[digest])
     identity["creationTimestamp"] = format_time(storing.at)
     return identity

@@ -30,7 +30,7 @@ from tagstream.api.images.import_requests import (
 from tagstream.api.images.import_statuses import Storing, answer_image, answer_repository
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.status import conflict, not_found
-from tagstream.store.images import load_cached_images, store_images
+from tagstream.store.images import load_cached_images, load_images, store_images
 from tagstream.store.journal import transaction
 from tagstream.store.stream_writes import create_stream, save_stream
 from tagstream.store.streams import load_stream
@@ -167,8 +167,9 @@ class ImageStreamImportStorage:
                 await save_stream(tx, current, after, deps.names.internal)
         async with deps.database.snapshot() as connection:
             stored = await load_stream(connection, one.namespace, one.name)
-        new = frozenset(change.name for change in added)
-        storing = Storing(ctx.second, new, tx.position, lambda digest: new_uid(ctx, digest))
+            images = await load_images(connection, [change.name for change in added])
+        versions = {digest: image.version for digest, image in images.items()}
+        storing = Storing(ctx.second, versions, lambda digest: new_uid(ctx, digest))
         return stored or replace(after, version=tx.position), storing
 
 

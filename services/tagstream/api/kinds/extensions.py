@@ -17,6 +17,7 @@ CUSTOM_RESOURCE_DEFINITIONS = GenericKind(
         verbs=("get", "list", "watch"),
         short_names=("crd", "crds"),
         categories=("api-extensions",),
+        schema="io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
     ),
     Rules(),
 )
