@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 import time
@@ -85,6 +86,10 @@ def _new_folder() -> Iterator[Path]:
 
 
 async def _run(arguments: _Arguments) -> list[Figure]:
+    # Whoever ends us early must not find a stack left behind.
+    me = asyncio.current_task()
+    assert me is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, me.cancel)
     if find_binary() is None:
         sys.exit("docker-registry is not installed: apt-get install docker-registry")
     figures: list[Figure] = []

@@ -26,7 +26,7 @@ from tagstream.api.engine.context import RequestContext, User
 from tagstream.api.engine.storage import WriteOptions
 from tagstream.api.images.deps import ImageDeps
 from tagstream.api.images.stream_tags import ImageStreamTagStorage
-from tagstream.store.database import Connection, Database, prepare_connection
+from tagstream.store.database import Connection, Database, prepare_connection, reset_connection
 from tagstream.store.images import load_images, store_images
 from tagstream.store.journal import Command, transaction
 from tagstream.store.migrate import migrate
@@ -150,7 +150,9 @@ async def _record(
         await prepare_connection(connection)
         connection.add_query_logger(lambda query: log.append((query.query, query.args)))
 
-    pool = await asyncpg.create_pool(url, min_size=1, max_size=1, init=prepare)
+    pool = await asyncpg.create_pool(
+        url, min_size=1, max_size=1, init=prepare, reset=reset_connection
+    )
     recorder = _Recorder(Database(pool, url), log)
     await recorder.make_streams(streams, images)
     digests = list(images)

@@ -22,7 +22,8 @@ _SMALL, _BIG = 20, 20_000
 _MOVES = 30
 _RATIO = 1.5
 _TIMEOUT_S = 30.0
-# Copies of the tag `a` under other names: what an import of that many tags leaves.
+# Copies of the tag `a` under other names, each with an image of its own: what an import of that
+# many tags leaves.
 _FILL = (
     """
     INSERT INTO spec_tags (stream, tag, generation, follows, scheduled, body)
@@ -34,7 +35,8 @@ _FILL = (
     """
     INSERT INTO tag_items (stream, tag, seq, created, reference, image, generation, actor, cause,
                            command)
-    SELECT stream, 'x' || n, seq, created, reference, image, generation, actor, cause, command
+    SELECT stream, 'x' || n, seq, created, reference, 'sha256:' || md5(n::text) || md5(n::text),
+           generation, actor, cause, command
     FROM tag_items, generate_series(1, $3::int) AS n
     WHERE stream = (SELECT uid FROM streams WHERE namespace = $1 AND name = $2) AND tag = 'a'
       AND retired_by IS NULL

@@ -76,7 +76,7 @@ async def _relay(url: str, js: JetStreamContext) -> float:
                 _FILL, _FACTS, _NOBODY.TYPE, subject_of(_NOBODY.TYPE, data), text
             )
         began = time.perf_counter()
-        await connection.execute("SELECT pg_notify('tagstream_journal', '')")
+        await connection.execute("SELECT pg_notify('tagstream_journal', 'facts')")
     finally:
         await connection.close()
     while time.perf_counter() - began < _TIMEOUT_S:

@@ -17,6 +17,7 @@ from tagstream.bus.relay import Relay
 from tagstream.bus.topology import JOBS_STREAM, ensure_streams
 from tagstream.errors import InvalidInput, NotFound
 from tagstream.events.envelope import CloudEvent
+from tagstream.events.facts import TagChanged
 from tagstream.events.subjects import redrive_subject
 from tagstream.store.database import Database
 from tagstream.store.dead_letters import (
@@ -53,9 +54,8 @@ async def put(database: Database, data: bytes, **headers: str) -> int:
 async def test_a_requeued_letter_reaches_its_consumer_through_the_relay(
     database: Database, nats_server: NatsServer
 ) -> None:
-    letter_id = await put(
-        database, b'{"namespace":"demo","tag":"prod"}', **{"ce-type": "dev.tagstream.tag.changed.v1"}
-    )
+    data = b'{"namespace":"demo","tag":"prod"}'
+    letter_id = await put(database, data, **{"ce-type": TagChanged.TYPE})
     letter = await load_dead_letter(database, letter_id)
     subject = await requeue_dead_letter(database, letter, command())
     assert subject == redrive_subject(DURABLE)
@@ -98,7 +98,7 @@ async def test_a_requeued_letter_reaches_its_consumer_through_the_relay(
         await asyncio.gather(*running)
         await outbox.close()
         await nats.close()
-    assert event.type == "dev.tagstream.tag.changed.v1"
+    assert event.type == TagChanged.TYPE
     assert event.data_object() == {"namespace": "demo", "tag": "prod"}
 
 

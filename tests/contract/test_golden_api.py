@@ -78,7 +78,7 @@ def replayed_requests(request: pytest.FixtureRequest) -> Mapping[str, list[str]]
     require_recordings()
     stack: Stack = request.getfixturevalue("stack")
     registry: FakeRegistry = request.getfixturevalue("golden_registry")
-    return replay_cases(stack, registry, CASES, "goldraw", _UNRECORDED)
+    return replay_cases(stack, registry, CASES, "goldraw", _UNRECORDED, images_known=True)
 
 
 def test_the_recorded_requests_are_at_hand() -> None:

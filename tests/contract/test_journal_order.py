@@ -312,6 +312,19 @@ async def test_a_page_of_the_outbox_never_ends_inside_a_transaction(database: Da
     assert [(r.position, r.number) for r in page] == [(tx.position, n) for n in range(1, 11)]
 
 
+async def test_who_waits_for_one_table_is_not_woken_by_another(
+    database: Database, database_url: str
+) -> None:
+    jobs = JournalSignal(database_url, "jobs")
+    try:
+        assert await jobs.wait(5), "the first wait always looks once"
+        async with transaction(database, command("start")) as tx:
+            await create_stream(tx, image_stream(), "")
+        assert not await jobs.wait(0.2)
+    finally:
+        await jobs.close()
+
+
 async def test_who_waits_is_woken_by_an_append(database: Database, database_url: str) -> None:
     signal = JournalSignal(database_url)
     try:

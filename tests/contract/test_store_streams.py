@@ -161,7 +161,7 @@ async def _write_partly(
             tx.connection,
             whole.namespace,
             whole.name,
-            tags=[write.tag],
+            tags=[write.tag, *write.also],
             lock=True,
             whole_history=write.whole_history,
         )

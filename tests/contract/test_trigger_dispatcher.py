@@ -251,6 +251,19 @@ async def test_a_failing_workload_is_retried_later_and_told_once(world: World) -
     ]
 
 
+async def test_many_moves_while_the_cluster_is_away_count_as_one(world: World) -> None:
+    world.tags["shop/app:1"] = D1
+    await world.observe(world.cluster.put(DEPLOYMENTS, workload()))
+    world.cluster.fault = lambda _: status(503, "X", "away")
+    for number in range(10):
+        await world.move(f"reg/app@sha256:{number}")
+    assert [failures for _, failures, _ in await world.index()] == [1]
+    world.cluster.fault = lambda _: None
+    world.now[0] += timedelta(seconds=1)
+    await sweep_due(world.deps)
+    assert world.image() == "reg/app@sha256:9"
+
+
 async def test_what_the_cluster_will_never_take_is_given_up(world: World) -> None:
     jobs = "/apis/batch/v1/jobs"
     job = {**workload(), "apiVersion": "batch/v1", "kind": "Job"}

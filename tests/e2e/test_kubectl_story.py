@@ -70,13 +70,24 @@ def _tag(kubectl: Kubectl, source: str, target: str) -> None:
 
 
 def _deploy(kubectl: Kubectl) -> None:
-    kubectl("create", "deployment", "web", "--image=placeholder:1")
+    labels = {"app": "web"}
+    pod = {"containers": [{"name": "web", "image": "placeholder:1"}]}
+    document = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "web"},
+        "spec": {
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+    kubectl("apply", "-f", "-", stdin=yaml.safe_dump(document))
 
 
 def _annotate_trigger(kubectl: Kubectl, tag: str) -> None:
     trigger = {
         "from": {"kind": "ImageStreamTag", "name": tag},
-        "fieldPath": 'spec.template.spec.containers[?(@.name=="placeholder")].image',
+        "fieldPath": 'spec.template.spec.containers[?(@.name=="web")].image',
     }
     text = json.dumps([trigger])
     kubectl("annotate", "deployment", "web", f"image.openshift.io/triggers={text}")
@@ -159,11 +170,19 @@ def test_applying_twice_changes_nothing(kubectl: Kubectl, application: _Applicat
     kubectl.wait_for(lambda: kubectl.attempt("get", "istag", "app:1").code == 0, "imported")
     before = kubectl.read("is", "app")["metadata"]["resourceVersion"]
     again = kubectl("apply", "-f", "-", stdin=_stream_of(application))
-    assert again.endswith("/app unchanged\n")
+    # Before 1.27 kubectl merges streams without their schema and sends lists whole.
+    assert re.search(r"/app (unchanged|configured)$", again)
     assert kubectl.read("is", "app")["metadata"]["resourceVersion"] == before
     changed = kubectl("apply", "-f", "-", stdin=_stream_of(application, tag="other"))
     assert changed.endswith("/app configured\n")
     assert [tag["name"] for tag in kubectl.read("is", "app")["spec"]["tags"]] == ["other"]
+
+
+def test_a_deployment_is_created_by_its_own_command(kubectl: Kubectl) -> None:
+    created = kubectl.attempt("create", "deployment", "web", "--image=placeholder:1")
+    if "unknown format" in created.err:
+        pytest.xfail("a current kubectl sends workloads as protobuf, of which only some are read")
+    assert created.out == "deployment.apps/web created\n"
 
 
 def test_labels_and_annotations_can_be_set_selected_and_taken_away(kubectl: Kubectl) -> None:

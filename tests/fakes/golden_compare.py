@@ -156,7 +156,7 @@ def _compare_version(expected: str, got: str, names: Names, path: str) -> Iterat
     if not path.endswith("(list).resourceVersion"):
         yield from _compare_learned("resourceVersion", expected, got, names, path)
     elif got.isdigit():
-        names.learn("list version", expected, got)
+        names.renew("list version", expected, got)
     else:
         yield _say(path, "a number", got)
 

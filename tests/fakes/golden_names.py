@@ -37,6 +37,10 @@ class Names:
         """Ours for that recorded value; the value it was first seen with wins."""
         return self._learned.setdefault((key, recorded), ours)
 
+    def renew(self, key: str, recorded: str, ours: str) -> None:
+        """Let the newest value win: of things that may move between two answers."""
+        self._learned[key, recorded] = ours
+
     def find(self, key: str, recorded: str) -> str | None:
         """What was learned, if anything."""
         return self._learned.get((key, recorded))
@@ -71,7 +75,9 @@ class Names:
     def query(self, query: str, path: str) -> str:
         """A recorded query string in our words; the path tells which hash is meant."""
         ours = re.sub(
-            r"(?<=resourceVersion=)\d+", lambda match: self._version(match[0]), self.text(query)
+            r"(?<=resourceVersion=)\d+",
+            lambda match: self._list_version(match[0]),
+            self.text(query),
         )
         found = self.find("hash", path)
         return re.sub(r"(?<=hash=)\w+", found, ours) if found else ours
@@ -84,8 +90,11 @@ class Names:
         return self.request(value)
 
     def _version(self, recorded: str) -> str:
-        found = self.find("resourceVersion", recorded) or self.find("list version", recorded)
-        return found or recorded
+        return self.find("resourceVersion", recorded) or recorded
+
+    def _list_version(self, recorded: str) -> str:
+        """Where a watch continues: the version of a list, or else of an object."""
+        return self.find("list version", recorded) or self._version(recorded)
 
     def _digest(self, recorded: str) -> str:
         digests = self._roles.digests

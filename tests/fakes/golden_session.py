@@ -24,21 +24,47 @@ def replay_cases(
     cases: Sequence[Case],
     recorded_namespace: str,
     after: Mapping[str, AfterCase],
+    *,
+    images_known: bool = False,
 ) -> Mapping[str, list[str]]:
     """Replay against a namespace that nobody has used; the differences of each case.
 
-    `after` says what else was done when a case had ended.
+    `after` says what else was done when a case had ended. `images_known`: the server that was
+    recorded had imported the registry's images before.
     """
-    roles = serve_recorded_images(registry, (*load_oc_cases("abc"), *load_api_cases()))
+    recorded = (*load_oc_cases("abc"), *load_api_cases())
+    roles = serve_recorded_images(registry, recorded, recorded_namespace)
     # As long as the recorded name, so that protobuf bodies can be sent byte for byte.
     namespace = "g" + secrets.token_hex(8)[: len(recorded_namespace) - 1]
     words = {RECORDED_REGISTRY: registry.host, recorded_namespace: namespace}
     replay = Replay(Connection(stack.cluster), Names(words, roles))
     try:
+        if images_known:
+            _import_all(replay, registry)
         replay.run(cases, after)
     finally:
         replay.connection.close()
     return replay.found
+
+
+def _import_all(replay: Replay, registry: FakeRegistry) -> None:
+    policy = {"insecure": True, "importMode": "PreserveOriginal"}
+    names = ("python:3.5", "python:3.6", "multi:1", "ocimulti:1")
+    images = [
+        {
+            "from": {"kind": "DockerImage", "name": f"{registry.host}/story/{name}"},
+            "to": {"name": name.replace(":", "-")},
+            "importPolicy": policy,
+        }
+        for name in names
+    ]
+    body = {
+        "kind": "ImageStreamImport",
+        "apiVersion": "image.openshift.io/v1",
+        "metadata": {"name": "known"},
+        "spec": {"import": True, "images": images},
+    }
+    replay.post("/apis/image.openshift.io/v1/namespaces/default/imagestreamimports", body)
 
 
 def require_recordings() -> None:

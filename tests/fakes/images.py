@@ -85,8 +85,10 @@ def build_image(
     env: Sequence[str] = ("PATH=/usr/bin:/bin",),
     platform: str = "linux/amd64",
     oci: bool = False,
+    built_for: str = "",
 ) -> BuiltImage:
-    """A one-layer image; another seed is another digest."""
+    """A one-layer image; another seed is another digest, and so is another `built_for`, which
+    nothing but the digest shows."""
     system, architecture, *variant = platform.split("/")
     layer = build_layer(seed)
     config = _dump(
@@ -106,7 +108,7 @@ def build_image(
                 "Labels": {"seed": seed, **(labels or {})},
             },
             "rootfs": {"type": "layers", "diff_ids": [sha256_digest(gzip.decompress(layer))]},
-            "history": [{"created": "2025-03-01T10:00:00Z", "created_by": seed}],
+            "history": [{"created": "2025-03-01T10:00:00Z", "created_by": seed + built_for}],
         }
     )
     media_type = OCI_MANIFEST if oci else SCHEMA2

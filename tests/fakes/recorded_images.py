@@ -58,8 +58,10 @@ class ImageRoles:
         self.contents[digest] = content
 
 
-def serve_recorded_images(registry: FakeRegistry, cases: Sequence[Case]) -> ImageRoles:
-    """Put the recorded registry's images into ours."""
+def serve_recorded_images(
+    registry: FakeRegistry, cases: Sequence[Case], built_for: str
+) -> ImageRoles:
+    """Put the recorded registry's images into ours, with digests of their own for each use."""
     recorded = {
         _seed(image): image
         for body in all_bodies(cases)
@@ -68,12 +70,12 @@ def serve_recorded_images(registry: FakeRegistry, cases: Sequence[Case]) -> Imag
     }
     roles = ImageRoles()
     for tag in _PYTHON_TAGS:
-        built = _build(f"python-{tag}", "linux/amd64")
+        built = _build(f"python-{tag}", "linux/amd64", built_for)
         roles.add_image(recorded[f"python-{tag}"], built)
         registry.add_built("story/python", tag, built)
     children = []
     for seed, platform in _PLATFORMS.items():
-        children.append(_build(seed, platform))
+        children.append(_build(seed, platform, built_for))
         roles.add_image(recorded[seed], children[-1])
     listed = build_index(children)
     roles.add_index(recorded[""], listed)
@@ -82,12 +84,13 @@ def serve_recorded_images(registry: FakeRegistry, cases: Sequence[Case]) -> Imag
     return roles
 
 
-def _build(seed: str, platform: str) -> BuiltImage:
+def _build(seed: str, platform: str, built_for: str) -> BuiltImage:
     return build_image(
         seed,
         platform=platform,
         env=("PATH=/usr/bin:/bin", f"PYTHON_VERSION={seed}"),
         labels={"io.openshift.tags": "builder,python"},
+        built_for=built_for,
     )
 
 

@@ -34,22 +34,23 @@ from tagstream.embedded.state import StackState, load_state
 from tagstream.events.subjects import EVENTS_STREAM
 from tagstream.kube.tls import build_ssl_context
 
-REPLICAS = ("--replicas", "api=2,tag-tracker=2")
+_REPLICAS = ("--replicas", "api=2,tag-tracker=2")
 # Short enough that a test sees a repair, long enough that what it repairs is seen as lost before.
-_ENVIRONMENT = {"TAGSTREAM_IMPORT_RESYNC": "2", "TAGSTREAM_IMPORT_LOST_AFTER": "6"}
+_ENVIRONMENT = {"TAGSTREAM_IMPORT_RESYNC": "1", "TAGSTREAM_IMPORT_LOST_AFTER": "3"}
 _RECOVERY_S = 60.0
+_SLOW_S = 5.0
 _AWAY = (503, 504)
 
 
 @contextmanager
-def faulty_stack(*arguments: str) -> Iterator[Stack]:
-    """A stack of one test module, under a folder that Postgres' own user may enter."""
+def start_faulty_stack() -> Iterator[Stack]:
+    """A stack with two apis and two tag-trackers, in a folder that Postgres' own user may enter."""
     folder = Path(tempfile.mkdtemp(prefix="tagstream-faults-"))
     folder.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in _ENVIRONMENT.items():
             patch.setenv(name, value)
-        stack = start_stack(folder / "data", *arguments)
+        stack = start_stack(folder / "data", *_REPLICAS)
         try:
             yield stack
         finally:
@@ -109,10 +110,10 @@ def kill_everything(stack: Stack) -> None:
     stack.process.wait()
 
 
-def start_again(stack: Stack, *arguments: str) -> None:
+def start_again(stack: Stack) -> None:
     """A fresh `up` on the same directory and port."""
     port = str(urlsplit(stack.url).port)
-    again = start_stack(stack.data_dir, *arguments, "--port", port)
+    again = start_stack(stack.data_dir, *_REPLICAS, "--port", port)
     stack.process, stack.url = again.process, again.url
 
 
@@ -144,12 +145,25 @@ def _backend(stack: Stack) -> int | None:
     return None
 
 
+@contextmanager
+def away(stack: Stack, name: str) -> Iterator[None]:
+    """The child is killed and not started again before the end of the block."""
+    assert stack.process is not None
+    supervisor = stack.process.pid
+    _signal(supervisor, signal.SIGSTOP)
+    try:
+        assert kill(stack, name)
+        yield
+    finally:
+        _signal(supervisor, signal.SIGCONT)
+
+
 def readiness(stack: Stack, name: str) -> tuple[int, str]:
     """Code and text of a service's /readyz; 0 when nobody answers."""
     port = state(stack).health_ports[name]
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=3) as answer:
-            return answer.status, answer.read().decode()
+            return 200, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
     except OSError as error:
@@ -170,10 +184,14 @@ async def until_ready(stack: Stack, timeout_s: float = _RECOVERY_S) -> None:
 
 
 async def until_silent(
-    complain: Callable[[], Awaitable[str]], wish: str, timeout_s: float = _RECOVERY_S
+    complain: Callable[[], Awaitable[str]],
+    wish: str,
+    timeout_s: float = _RECOVERY_S,
+    *,
+    pause_s: float = 0.2,
 ) -> float:
     """Ask until there is no complaint; how many seconds it took. Fails with the last complaint."""
-    started = time.monotonic()
+    started, last = time.monotonic(), ""
     while True:
         try:
             complaint = await complain()
@@ -181,9 +199,12 @@ async def until_silent(
             complaint = repr(error)
         took_s = time.monotonic() - started
         if not complaint:
+            if took_s > _SLOW_S:
+                print(f"after {took_s:.1f} s: {wish}; before: {last}")
             return took_s
+        last = complaint
         assert took_s < timeout_s, f"not after {timeout_s} s: {wish}; {complaint}"
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(pause_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +258,7 @@ class Client:
 @asynccontextmanager
 async def connected(stack: Stack) -> AsyncIterator[Client]:
     """A client with connections of its own."""
-    connector = aiohttp.TCPConnector(ssl=build_ssl_context(stack.cluster), limit=8)
+    connector = aiohttp.TCPConnector(ssl=build_ssl_context(stack.cluster), limit=64)
     limits = aiohttp.ClientTimeout(total=45, connect=5)
     async with aiohttp.ClientSession(connector=connector, timeout=limits) as session:
         yield Client(stack, session)
@@ -304,7 +325,9 @@ async def until_published(stack: Stack, timeout_s: float = _RECOVERY_S) -> list[
         nonlocal last
         facts, last = await stored_facts(stack), await published_events(stack)
         ids = [place[2] for place in last]
-        twice = sorted({one for one in ids if ids.count(one) > 1}) if len(set(ids)) < len(ids) else []
+        twice = (
+            sorted({one for one in ids if ids.count(one) > 1}) if len(set(ids)) < len(ids) else []
+        )
         assert not twice, f"published twice: {twice}"
         assert last == sorted(last), "published out of order"
         return "" if facts == last else f"{len(facts)} facts, {len(last)} events"

@@ -9,6 +9,8 @@ from datetime import datetime
 from hypothesis import strategies as st
 
 from fakes.streams import (
+    NAME,
+    NAMESPACE,
     alias,
     at,
     condition,
@@ -34,7 +36,7 @@ from tagstream.streams.image_stream import (
     TagSource,
 )
 from tagstream.streams.imports import TagImport, decide_import
-from tagstream.streams.sources import needed_sources
+from tagstream.streams.sources import followed_tag, needed_sources
 from tagstream.streams.spec_write import changed_tags, decide_update
 from tagstream.streams.status_write import decide_mapping
 from tagstream.streams.tags import with_tag, without_reference, without_tag
@@ -128,7 +130,7 @@ class Write:
     """One write: the tags it must load, and what it makes of a stream so loaded.
 
     `decide` also takes the whole stream, which is what sources are looked up in. `pushes` tells
-    that it sets the tag's image by hand.
+    that it sets the tag's image by hand; `also` names what is loaded beside the tag.
     """
 
     label: str
@@ -136,13 +138,15 @@ class Write:
     decide: Callable[[ImageStream, ImageStream, datetime], ImageStream]
     whole_history: bool = False
     pushes: bool = False
+    also: tuple[str, ...] = ()
 
     def apply(self, whole: ImageStream, now: datetime) -> ImageStream:
         return self.decide(whole, whole, now)
 
     def apply_partly(self, whole: ImageStream, now: datetime) -> tuple[ImageStream, ImageStream]:
         """What was loaded for it, and what it made of that."""
-        before = partly_loaded(whole, [self.tag], whole_history=self.whole_history)
+        tags = [self.tag, *self.also]
+        before = partly_loaded(whole, tags, whole_history=self.whole_history)
         return before, self.decide(before, whole, now)
 
     def __repr__(self) -> str:
@@ -161,6 +165,7 @@ def _put(ref: TagReference) -> Write:
         f"put {ref.source} {ref.generation}",
         ref.name,
         lambda loaded, whole, now: _updated(loaded, with_tag(loaded, ref), whole, now),
+        also=tuple(filter(None, [followed_tag(NAMESPACE, NAME, ref)])),
     )
 
 

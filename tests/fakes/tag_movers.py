@@ -1,8 +1,8 @@
 """Clients that move tags until they have done enough, and what they were promised while they did.
 
 Each tag of its own (`own`) has one client: its history must be exactly what was acknowledged. The
-tag `shared` is moved by all with images that nobody else uses: acknowledgements give a partial order.
-The tag `imported` follows a registry.
+tag `shared` is moved by all, with images that nobody else uses: acknowledgements order them in
+part. The tag `imported` follows a registry.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 from fakes.registry import FakeRegistry
 from fakes.stack import Stack
-from fakes.stack_faults import Client, connected, query
+from fakes.stack_faults import Answer, Client, connected, query
 
 STREAMS = ("red", "blue")
 _IMAGE_API = "/apis/image.openshift.io/v1/namespaces"
@@ -85,12 +85,7 @@ class World:
             {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": self.namespace}},
         )
         for stream in STREAMS:
-            body = {
-                "kind": "ImageStream",
-                "apiVersion": "image.openshift.io/v1",
-                "metadata": {"name": stream},
-            }
-            await client.sure("POST", f"{_IMAGE_API}/{self.namespace}/imagestreams", body)
+            await client.sure("POST", self.path("imagestreams"), self.stream(stream))
             for number in range(_POOL):
                 name = digest(f"{stream} {number}")
                 await self.push(client, stream, f"pool-{number}", name)
@@ -108,7 +103,7 @@ class World:
             "image": {"metadata": {"name": image}, "dockerImageReference": pull_spec(image)},
             "tag": tag,
         }
-        await client.sure("POST", f"{_IMAGE_API}/{self.namespace}/imagestreammappings", body)
+        await client.sure("POST", self.path("imagestreammappings"), body)
 
     async def tag(self, client: Client, stream: str, tag: str, source: dict[str, Any]) -> None:
         """What `oc tag` does."""
@@ -120,8 +115,7 @@ class World:
         }
         if source["kind"] == "DockerImage":
             body["tag"]["generation"] = 0  # import again
-        path = f"{_IMAGE_API}/{self.namespace}/imagestreamtags/{stream}:{tag}"
-        await client.sure("PUT", path, body)
+        await client.sure("PUT", self.path(f"imagestreamtags/{stream}:{tag}"), body)
 
     async def move(self, wanted: int, seed: int) -> None:
         """All clients move tags until `wanted` moves more are acknowledged."""
@@ -130,6 +124,10 @@ class World:
             for number in range(self.clients):
                 dice = random.Random(f"{seed} {number}")
                 group.create_task(self._mover(number, dice, lambda: self.promises.count >= enough))
+
+    async def missing(self, wanted: int) -> str:
+        """A complaint until so many moves are acknowledged."""
+        return "" if self.promises.count >= wanted else f"{self.promises.count} moves so far"
 
     async def _mover(self, number: int, dice: random.Random, done: Callable[[], bool]) -> None:
         own = STREAMS[number % len(STREAMS)]
@@ -141,7 +139,7 @@ class World:
                 elif kind < 0.6:
                     await self._move_own(client, own, f"own-{number}", dice)
                 else:
-                    await self._move_shared(client, dice.choice(STREAMS), number)
+                    await self._move_shared(client, dice.choice(STREAMS))
             self.promises.refusals += client.refusals
 
     async def _move_own(self, client: Client, stream: str, tag: str, dice: random.Random) -> None:
@@ -154,40 +152,75 @@ class World:
         )
         self.promises.keep(stream, tag, image, asked_at)
 
-    async def _move_shared(self, client: Client, stream: str, number: int) -> None:
-        self._builds += 1
-        image = digest(f"{self.namespace} {number} {self._builds}")
-        asked_at = time.monotonic()
+    async def _move_shared(self, client: Client, stream: str) -> None:
+        image, asked_at = self.build(), time.monotonic()
         await self.push(client, stream, "shared", image)
         self.promises.keep(stream, "shared", image, asked_at)
 
     async def _import(self, client: Client, *, synchronous: bool) -> None:
-        self._builds += 1
-        stream, asked_at = STREAMS[0], time.monotonic()
-        source = {"kind": "DockerImage", "name": f"{self.registry.host}/shop/app:latest"}
-        image = self.registry.add_image("shop/app", "latest", seed=f"build {self._builds}")
-        self._newest = image
         if not synchronous:
-            await self.tag(client, stream, "imported", source)
+            await self.ask_for_import(client)
             return
-        body = {
-            "kind": "ImageStreamImport",
-            "apiVersion": "image.openshift.io/v1",
-            "metadata": {"name": stream, "namespace": self.namespace},
-            "spec": {
-                "import": True,
-                "images": [
-                    {"from": source, "to": {"name": "imported"}, "importPolicy": {"insecure": True}}
-                ],
-            },
-        }
-        path = f"{_IMAGE_API}/{self.namespace}/imagestreamimports"
+        image, asked_at = self._build_for_import(), time.monotonic()
         # The stream may change while the registry is asked: that is the asker's to repeat.
-        answer = await client.sure("POST", path, body, repeats=(409,))
+        answer = await client.sure(
+            "POST", self.path("imagestreamimports"), self._import_of_it, repeats=(409,)
+        )
         status = answer.body["status"]["images"][0]
         assert status["status"].get("status") == "Success", status
         assert status["image"]["metadata"]["name"] == image
-        self.promises.keep(stream, "imported", image, asked_at)
+        self.promises.keep(STREAMS[0], "imported", image, asked_at)
+
+    async def ask_for_import(self, client: Client) -> None:
+        """Something new is in the registry, and the stream is told to look sometime."""
+        self._build_for_import()
+        await self.tag(client, STREAMS[0], "imported", self._source)
+
+    async def import_once(self, client: Client, timeout_s: int = 0) -> Answer:
+        """What `oc import-image` asks for, whatever the answer."""
+        query = f"?timeout={timeout_s}s" if timeout_s else ""
+        path = self.path("imagestreamimports") + query
+        return await client.once("POST", path, self._import_of_it)
+
+    def build(self) -> str:
+        """A new made-up image."""
+        self._builds += 1
+        return digest(f"{self.namespace} {self._builds}")
+
+    def _build_for_import(self) -> str:
+        seed = f"build {self.build()}"
+        self._newest = self.registry.add_image(self.namespace, "latest", seed=seed)
+        return self._newest
+
+    @property
+    def _source(self) -> dict[str, Any]:
+        return {"kind": "DockerImage", "name": f"{self.registry.host}/{self.namespace}:latest"}
+
+    @property
+    def _import_of_it(self) -> dict[str, Any]:
+        image = {
+            "from": self._source,
+            "to": {"name": "imported"},
+            "importPolicy": {"insecure": True},
+        }
+        return {
+            "kind": "ImageStreamImport",
+            "apiVersion": "image.openshift.io/v1",
+            "metadata": {"name": STREAMS[0], "namespace": self.namespace},
+            "spec": {"import": True, "images": [image]},
+        }
+
+    def path(self, resource: str) -> str:
+        """Of something of ours in the API of images."""
+        return f"{_IMAGE_API}/{self.namespace}/{resource}"
+
+    def stream(self, name: str) -> dict[str, Any]:
+        """An empty one, to be created."""
+        return {
+            "kind": "ImageStream",
+            "apiVersion": "image.openshift.io/v1",
+            "metadata": {"name": name},
+        }
 
     async def broken_promise(self) -> str:
         """What is not as acknowledged; what only takes time is in `unsettled`."""
@@ -209,8 +242,7 @@ class World:
 
     async def unsettled(self, client: Client) -> str:
         """What does not yet follow from the moves: Deployments, imports, dead letters."""
-        path = f"{_IMAGE_API}/{self.namespace}/imagestreams"
-        streams = (await client.sure("GET", path)).body["items"]
+        streams = (await client.sure("GET", self.path("imagestreams"))).body["items"]
         heads = {
             (stream["metadata"]["name"], tag["tag"]): tag["items"][0]["dockerImageReference"]
             for stream in streams

@@ -126,6 +126,7 @@ async def test_what_was_written_survives_kill_9_of_everything(folder: Path) -> N
         "importer-0",
         "tag-tracker-0",
         "trigger-dispatcher-0",
+        "samples-manager-0",
     }
     before = stack.state()
     await _write(before)

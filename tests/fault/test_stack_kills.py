@@ -1,4 +1,4 @@
-"""Whatever process is killed while tags move, what was acknowledged stays and everything follows."""
+"""Whatever process is killed while tags move: what was acknowledged stays, and all follows it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import random
 import secrets
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -13,10 +14,8 @@ import pytest
 from fakes.registry import FakeRegistry
 from fakes.stack import Stack
 from fakes.stack_faults import (
-    REPLICAS,
     Client,
     connected,
-    faulty_stack,
     kill,
     kill_everything,
     names,
@@ -28,26 +27,12 @@ from fakes.stack_faults import (
 )
 from fakes.tag_movers import World
 
-pytestmark = pytest.mark.xdist_group("stack-kills")
+pytestmark = pytest.mark.xdist_group("stack-faults")
 
 _IS_LONG = os.environ.get("TAGSTREAM_TEST_PROFILE") == "ci"
 _MOVES = 500 if _IS_LONG else 60
-_MOVES_PER_KILL = 12 if _IS_LONG else 5
+_MOVES_PER_KILL = 12 if _IS_LONG else 6
 _CLIENTS = 5
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[Stack]:
-    with faulty_stack(*REPLICAS) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def registry() -> Iterator[FakeRegistry]:
-    registry = FakeRegistry()
-    registry.start_in_thread()
-    yield registry
-    registry.stop_in_thread()
 
 
 @pytest.fixture
@@ -94,14 +79,18 @@ async def check(world: World, client: Client) -> None:
     assert await world.broken_promise() == ""
     letters = await query(world.stack, "SELECT consumer, error FROM dead_letters")
     assert not letters
-    print(f"{world.promises.count} moves, {len(places)} events, settled after {took_s:.1f} s;"
-          f" refusals: {dict((r, world.promises.refusals.count(r)) for r in set(world.promises.refusals))}")
+    refused = dict(Counter(world.promises.refusals))
+    print(
+        f"{world.promises.count} moves, {len(places)} events, settled after {took_s:.1f} s;",
+        f"refusals: {refused}",
+    )
 
 
 async def test_acknowledged_moves_survive_the_death_of_any_process(
-    stack: Stack, registry: FakeRegistry, seed: int
+    faulty_stack: Stack, faulty_registry: FakeRegistry, seed: int
 ) -> None:
-    world = World(stack, registry, f"kills-{secrets.token_hex(3)}", _CLIENTS)
+    stack = faulty_stack
+    world = World(stack, faulty_registry, f"kills-{secrets.token_hex(3)}", _CLIENTS)
     async with connected(stack) as client:
         await world.prepare(client)
         killed = await kill_while_moving(world, seed, _MOVES)
@@ -110,15 +99,19 @@ async def test_acknowledged_moves_survive_the_death_of_any_process(
 
 
 async def test_a_stack_that_was_killed_as_a_whole_goes_on_where_it_was(
-    stack: Stack, registry: FakeRegistry, seed: int
+    faulty_stack: Stack, faulty_registry: FakeRegistry, seed: int
 ) -> None:
-    world = World(stack, registry, f"again-{secrets.token_hex(3)}", _CLIENTS)
+    stack = faulty_stack
+    world = World(stack, faulty_registry, f"again-{secrets.token_hex(3)}", _CLIENTS)
     async with connected(stack) as client:
         await world.prepare(client)
         moving = asyncio.create_task(world.move(_MOVES // 2, seed))
-        while world.promises.count < _MOVES // 4:
-            await asyncio.sleep(0.005)
+
+        async def too_few() -> str:
+            return "" if moving.done() else await world.missing(_MOVES // 4)
+
+        await until_silent(too_few, "tags move", pause_s=0.01)
         await asyncio.to_thread(kill_everything, stack)
-        await asyncio.to_thread(start_again, stack, *REPLICAS)
+        await asyncio.to_thread(start_again, stack)
         await moving
         await check(world, client)

@@ -35,6 +35,7 @@ def test_every_service_runs_once_unless_said_otherwise() -> None:
         "importer": 1,
         "tag-tracker": 1,
         "trigger-dispatcher": 1,
+        "samples-manager": 1,
     }
 
 
@@ -71,6 +72,7 @@ def _shared() -> Shared:
         token_key=pki / "token.key",
         secret_key=pki / "secret.key",
         dispatcher_kubeconfig=Path("/d/dispatcher.kubeconfig"),
+        samples_kubeconfig=Path("/d/samples.kubeconfig"),
     )
 
 

@@ -26,7 +26,7 @@ from fakes.streams import (
 )
 from tagstream.streams.followers import followers_by_tag, propagate
 from tagstream.streams.image_stream import ImageStream
-from tagstream.streams.imports import decide_import
+from tagstream.streams.imports import decide_import, needs_import
 from tagstream.streams.status_write import decide_mapping
 
 ONE, TWO = digest("one"), digest("two")
@@ -45,7 +45,15 @@ def test_an_alias_copies_the_head_with_the_generation_of_the_tag() -> None:
     before = image_stream([registry_tag("a")], [history("a", event("one", 1))], generation=5)
     after = put(before, alias("b", "a", generation=None), now=at(9))
     assert after.history("b") == history("b", event("one", 6))
-    assert after.history("a") == before.history("a"), "the source keeps its generation"
+    assert after.history("a") == history("a", event("one", 6)), "as the recordings have it"
+
+
+def test_a_source_that_waits_for_an_import_keeps_its_generation() -> None:
+    waiting = registry_tag("a", generation=4)
+    before = image_stream([waiting], [history("a", event("one", 1))], generation=5)
+    after = put(before, alias("b", "a", generation=None), now=at(9))
+    assert after.history("a") == before.history("a")
+    assert needs_import(after, "a")
 
 
 def test_a_chain_moves_in_one_write() -> None:

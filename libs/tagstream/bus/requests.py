@@ -3,6 +3,7 @@ asks starts faster and smaller without it."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 from nats.aio.client import Client
@@ -12,6 +13,9 @@ from nats.errors import MaxPayloadError, NoRespondersError
 
 from tagstream.bus.replies import ERROR_HEADER, decode_error
 from tagstream.errors import InvalidInput, Unavailable
+
+_RECONNECT_S = 2.0
+_LOOK_EVERY_S = 0.02
 
 
 async def request(
@@ -27,6 +31,7 @@ async def request(
     Raises `Unavailable` when nobody serves it, none answered in time, or NATS is away; otherwise
     the error that the handler raised. Never asks twice: a request may have had its effect.
     """
+    await _wait_until_connected(nc, min(timeout_s, _RECONNECT_S))
     try:
         reply: Msg = await nc.request(
             subject, payload, timeout=timeout_s, headers=dict(headers) if headers else None
@@ -43,3 +48,13 @@ async def request(
     if kind is not None:
         raise decode_error(kind, reply.data)
     return reply.data
+
+
+async def _wait_until_connected(nc: Client, timeout_s: float) -> None:
+    """The client would keep the request until there is a server again, and wait all the time."""
+    for _ in range(int(timeout_s / _LOOK_EVERY_S)):
+        if nc.is_connected:
+            return
+        await asyncio.sleep(_LOOK_EVERY_S)
+    if not nc.is_connected:
+        raise Unavailable("NATS is away")

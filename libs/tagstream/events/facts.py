@@ -127,6 +127,31 @@ class TriggersResumed(Fact):
     message: str = ""
 
 
+class ImagePruned(Fact):
+    """An image that nothing used is gone."""
+
+    TYPE: ClassVar[str] = "dev.tagstream.image.pruned.v1"
+
+    run: str = ""
+    image: str = ""
+    pull_spec: str = ""
+
+
+class PruneCompleted(Fact):
+    """A run of the pruner has ended; also one that found nothing to remove."""
+
+    TYPE: ClassVar[str] = "dev.tagstream.prune.completed.v1"
+
+    run: str = ""
+    images: Int32 = 0
+    items: Int32 = 0
+    streams: Int32 = 0
+    keep_tag_revisions: Int32 = 0
+    keep_younger_than: str = ""
+    all_images: bool = False
+    scheduled: bool = False
+
+
 FACTS: Final[Mapping[str, type[Fact]]] = MappingProxyType(
     {
         fact.TYPE: fact
@@ -141,6 +166,8 @@ FACTS: Final[Mapping[str, type[Fact]]] = MappingProxyType(
             TriggerFailed,
             TriggersPaused,
             TriggersResumed,
+            ImagePruned,
+            PruneCompleted,
         )
     }
 )

@@ -141,10 +141,20 @@ class KubeClient:
         return await self._send("POST", resource.path(namespace), orjson.dumps(body))
 
     async def update(
-        self, resource: ResourceType, namespace: str | None, name: str, body: Mapping[str, object]
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        name: str,
+        body: Mapping[str, object],
+        *,
+        subresource: str = "",
     ) -> KubeObject:
-        """Replace an object. Raises Conflict when its resourceVersion is not the newest."""
-        return await self._send("PUT", resource.path(namespace, name), orjson.dumps(body))
+        """Replace an object, or its `status` alone.
+
+        Raises Conflict when its resourceVersion is not the newest.
+        """
+        path = resource.path(namespace, name, subresource)
+        return await self._send("PUT", path, orjson.dumps(body))
 
     async def patch(
         self,

@@ -7,6 +7,7 @@ Owns the settings every connection needs; owns no query. A pooler in front must 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
@@ -24,6 +25,10 @@ else:
     Connection = asyncpg.Connection
     Pool = asyncpg.Pool
     Row = asyncpg.Record
+
+_STATEMENT_S = 20
+# To get a connection; and to get it back after its statement was given up.
+_CONNECTION_S = 10
 
 _AWAY = (
     asyncpg.PostgresConnectionError,
@@ -95,25 +100,11 @@ class Database:
     async def connect(cls, url: str, *, name: str, size: int = 8) -> Database:
         """Opens the pool, lazily: one connection now, up to `size` under load.
 
-        Raises Unavailable when Postgres does not answer within ten seconds.
+        Raises Unavailable when Postgres does not answer within ten seconds, or says after as long
+        that it is starting or recovering.
         """
         async with postgres_errors():
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=size,
-                init=prepare_connection,
-                reset=reset_connection,
-                timeout=10,
-                command_timeout=30,
-                max_inactive_connection_lifetime=60,
-                server_settings={
-                    "application_name": f"tagstream-{name}",
-                    "idle_in_transaction_session_timeout": "30s",
-                    "timezone": "UTC",
-                    "jit": "off",
-                },
-            )
+            pool = await _open_pool(url, name, size)
         return cls(pool, url)
 
     async def close(self) -> None:
@@ -126,8 +117,13 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for single statements, each its own transaction."""
-        async with postgres_errors(), self._pool.acquire() as connection:
+        """A connection for single statements, each its own transaction.
+
+        Raises Unavailable when none is free in ten seconds or a statement takes twenty: a server
+        that hangs is refused within the half minute that clients wait.
+        """
+        acquired = self._pool.acquire(timeout=_CONNECTION_S)
+        async with postgres_errors(), acquired as connection:
             yield cast(Connection, connection)
 
     @asynccontextmanager
@@ -138,3 +134,30 @@ class Database:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             yield connection
+
+
+async def _open_pool(url: str, name: str, size: int) -> Pool:
+    started = time.monotonic()
+    while True:
+        try:
+            return await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=size,
+                init=prepare_connection,
+                reset=reset_connection,
+                timeout=10,
+                command_timeout=_STATEMENT_S,
+                max_inactive_connection_lifetime=60,
+                server_settings={
+                    "application_name": f"tagstream-{name}",
+                    "idle_in_transaction_session_timeout": "30s",
+                    "timezone": "UTC",
+                    "jit": "off",
+                },
+            )
+        except asyncpg.CannotConnectNowError:
+            # It is there and asks for patience: ending would only make the start longer.
+            if time.monotonic() - started > _CONNECTION_S:
+                raise
+            await asyncio.sleep(0.1)

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tagstream.errors import Conflict
 from tagstream.store.database import Connection, Row
 from tagstream.store.journal import Change, ChangeType, Transaction
 from tagstream.streams.json_form import format_time
@@ -116,21 +117,29 @@ async def load_cached_images(
     return {row["digest"]: CachedImage(*row.values()) for row in rows}
 
 
-_KNOWN = """
-    SELECT w.digest, c.body
-    FROM unnest($1::text[]) w (digest)
-    LEFT JOIN images i USING (digest)
-    LEFT JOIN manifest_cache c ON i.digest IS NULL AND c.digest = w.digest
-    WHERE i.digest IS NOT NULL OR c.digest IS NOT NULL
-"""
+# Against the pruner: an image that is about to be tagged does not go before the tag is there.
+_HOLD = "SELECT digest FROM images WHERE digest = ANY ($1) ORDER BY digest FOR KEY SHARE"
+
+
+async def hold_images(connection: Connection, digests: Collection[str]) -> set[str]:
+    """The images that exist among `digests`; none of them can be deleted before the commit."""
+    return {row["digest"] for row in await connection.fetch(_HOLD, list(digests))}
+
+
+_CACHED_BODIES = "SELECT digest, body FROM manifest_cache WHERE digest = ANY ($1)"
 
 
 async def load_storable_bodies(
     connection: Connection, digests: Collection[str]
 ) -> dict[str, Mapping[str, object] | None]:
-    """The digests that are stored already (None), or can be stored from the cache (their body)."""
-    rows = await connection.fetch(_KNOWN, list(digests))
-    return {row["digest"]: row["body"] for row in rows}
+    """The digests that are stored already (None; held), or can be stored from the cache (their
+    body)."""
+    known: dict[str, Mapping[str, object] | None] = dict.fromkeys(
+        await hold_images(connection, digests)
+    )
+    missing = [digest for digest in digests if digest not in known]
+    rows = await connection.fetch(_CACHED_BODIES, missing) if missing else []
+    return known | {row["digest"]: row["body"] for row in rows}
 
 
 async def forget_cached_images(connection: Connection, limit: int) -> None:
@@ -144,31 +153,45 @@ _INSERT = """
                          $6::jsonb[])
     ON CONFLICT (digest) DO NOTHING RETURNING digest, uid::text, body
 """
+_TRIES = 5
 
 
 async def store_images(
     tx: Transaction, bodies: Mapping[str, Mapping[str, object]]
 ) -> Sequence[Change]:
-    """Stores the images that are not there yet (digest → wire form); the others stay as they are.
+    """Stores the images that are not there yet (digest → wire form); the others stay as they are,
+    and stay: they are held until the commit.
 
     The uid follows from command and digest, so that a replay makes the same one.
     """
-    digests = sorted(bodies)
-    if not digests:
-        return []
-    rows = await tx.connection.fetch(
-        _INSERT,
-        digests,
-        [uuid.uuid5(uuid.UUID(tx.command.id), digest) for digest in digests],
-        [0] * len(digests),
-        [tx.command.at.replace(microsecond=0)] * len(digests),
-        [image_metadata(bodies[digest]) for digest in digests],
-        [dict(bodies[digest]) for digest in digests],
-    )
+    missing = set(bodies)
+    added: list[Row] = []
+    for _ in range(_TRIES):
+        if not missing:
+            break
+        rows = await _insert(tx, {digest: bodies[digest] for digest in sorted(missing)})
+        added += rows
+        others = missing - {row["digest"] for row in rows}
+        # One that was there when we inserted, and is deleted before we hold it, is inserted again.
+        missing = others - await hold_images(tx.connection, others) if others else set()
+    if missing:
+        raise Conflict("an image was deleted again and again while it was being tagged")
     return [
         _record(tx, "ADDED", row["digest"], row["uid"], 0, tx.command.at, row["body"])
-        for row in rows
+        for row in added
     ]
+
+
+async def _insert(tx: Transaction, bodies: Mapping[str, Mapping[str, object]]) -> list[Row]:
+    return await tx.connection.fetch(
+        _INSERT,
+        list(bodies),
+        [uuid.uuid5(uuid.UUID(tx.command.id), digest) for digest in bodies],
+        [0] * len(bodies),
+        [tx.command.at.replace(microsecond=0)] * len(bodies),
+        [image_metadata(body) for body in bodies.values()],
+        [dict(body) for body in bodies.values()],
+    )
 
 
 def _record(
@@ -206,7 +229,7 @@ def image_metadata(body: Mapping[str, object]) -> dict[str, object]:
 
 
 _UPDATE = "UPDATE images SET metadata = $2, body = $3 WHERE digest = $1"
-_DELETE = "DELETE FROM images WHERE digest = $1"
+_DELETE = "DELETE FROM images WHERE digest = ANY ($1)"
 _LOCK = f"SELECT {_COLUMNS} FROM images WHERE digest = $1 FOR UPDATE"
 
 
@@ -226,5 +249,13 @@ async def update_image(tx: Transaction, before: StoredImage, body: Mapping[str, 
 
 async def delete_image(tx: Transaction, gone: StoredImage) -> Change:
     """Removes a locked image; streams keep naming it."""
-    await tx.connection.execute(_DELETE, gone.digest)
-    return _record(tx, "DELETED", gone.digest, gone.uid, gone.version, gone.created_at, gone.body)
+    return (await delete_images(tx, [gone]))[0]
+
+
+async def delete_images(tx: Transaction, gone: Sequence[StoredImage]) -> list[Change]:
+    """Removes locked images in one statement."""
+    await tx.connection.execute(_DELETE, [image.digest for image in gone])
+    return [
+        _record(tx, "DELETED", image.digest, image.uid, image.version, image.created_at, image.body)
+        for image in gone
+    ]

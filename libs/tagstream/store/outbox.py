@@ -71,11 +71,12 @@ async def save_cursor(database: Database, stream: str, position: int, epoch: int
 
 
 class JournalSignal:
-    """Wakes whoever waits when the journal grows: LISTEN on a connection of its own, and a poll
-    every second for what a dropped connection missed."""
+    """Wakes whoever waits when a table of the journal grows: LISTEN on a connection of its own,
+    and a poll every second for what a dropped connection missed."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, table: Literal["changes", "facts", "jobs"] = "changes") -> None:
         self._url = url
+        self._table = table
         self._grown = asyncio.Event()
         self._connection: Connection | None = None
 
@@ -117,5 +118,6 @@ class JournalSignal:
         # What was appended while nobody listened must be looked for once.
         self._grown.set()
 
-    def _on_notify(self, *_: object) -> None:
-        self._grown.set()
+    def _on_notify(self, connection: object, pid: int, channel: str, payload: object) -> None:
+        if self._table in str(payload).split():
+            self._grown.set()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from tagstream.store.database import Connection
-from tagstream.store.streams import like_prefix
+from tagstream.store.streams import STARTS, like_prefix
 
-_OWN = """
-    SELECT DISTINCT image FROM tag_items
-    WHERE stream = $1 AND retired_by IS NULL AND (image LIKE $2 OR image LIKE $3)
+_OWN = f"""
+    SELECT DISTINCT image FROM tag_items t
+    WHERE stream = $1 AND retired_by IS NULL AND image <> ''
+      AND ({STARTS.format("$2")} OR {STARTS.format("$3")})
     ORDER BY image LIMIT 20
 """
 _CHILDREN = """
@@ -23,8 +24,9 @@ _CHILDREN = """
 async def find_stream_images(connection: Connection, stream_uid: str, image_id: str) -> list[str]:
     """The digests that start with `image_id`, which may leave out `sha256:`; at most twenty, in
     order. Children are looked at only when no image itself matches."""
-    patterns = (like_prefix(image_id), like_prefix(f"sha256:{image_id}"))
-    rows = await connection.fetch(_OWN, stream_uid, *patterns)
+    starts = (image_id, f"sha256:{image_id}")
+    rows = await connection.fetch(_OWN, stream_uid, *starts)
     if not rows:
+        patterns = [like_prefix(start) for start in starts]
         rows = await connection.fetch(_CHILDREN, stream_uid, *patterns)
     return [row["image"] for row in rows]

@@ -105,6 +105,33 @@ async def delete_stream(tx: Transaction, stream: ImageStream, internal_registry:
     return change
 
 
+_RETIRE = """
+    UPDATE tag_items SET retired_by = $4
+    FROM unnest($2::text[], $3::bigint[]) AS gone (tag, seq)
+    WHERE stream = $1 AND tag_items.tag = gone.tag AND tag_items.seq = gone.seq
+"""
+
+
+async def shorten_stream(
+    tx: Transaction,
+    before: ImageStream,
+    after: ImageStream,
+    gone: Sequence[tuple[str, int]],
+    internal_registry: str,
+) -> Change:
+    """Stores that items were taken out of histories, anywhere in them: `gone` are their tags and
+    numbers (`seq`). Unlike `save_stream` it leaves the rows of the other items as they are, with
+    whoever made them."""
+    delta = diff(before, after)
+    tags = [tag for tag, _ in gone]
+    numbers = [number for _, number in gone]
+    await tx.connection.execute(_RETIRE, after.uid, tags, numbers, tx.command.id)
+    await _write_conditions(tx, after.uid, delta.status.items())
+    change = _record(tx, after, delta, "MODIFIED")
+    _emit(tx, before, after, internal_registry)
+    return change
+
+
 def _blank(stream: ImageStream) -> ImageStream:
     return replace(
         stream,
@@ -261,7 +288,9 @@ def _emit(tx: Transaction, before: ImageStream, after: ImageStream, internal_reg
         for tag in sorted(after.spec_tags)
         if needs_import(after, tag) and before.spec_tags.get(tag) != after.spec_tags[tag]
     ]
-    if pending or (wants_repository(after) and not wants_repository(before)):
+    # A stream that is being made is compared with a blank one, which has its repository already.
+    had_wish = before.generation > 0 and wants_repository(before)
+    if pending or (wants_repository(after) and not had_wish):
         tx.emit(
             ImportRequested(
                 namespace=after.namespace,

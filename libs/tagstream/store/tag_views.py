@@ -10,9 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tagstream.store.database import Connection, Row
-from tagstream.store.images import StoredImage
-from tagstream.streams.image_stream import TagEvent, TagEventCondition, TagReference
-from tagstream.streams.json_form import reference_from_json
+from tagstream.store.images import StoredImage, load_images
+from tagstream.streams.image_stream import (
+    ImageStream,
+    TagEvent,
+    TagEventCondition,
+    TagReference,
+)
+from tagstream.streams.json_form import reference_from_json, reference_to_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,29 @@ async def load_tag_view(
     """One tag. See `load_tag_views`."""
     key = (namespace, stream, tag)
     return (await load_tag_views(connection, [key])).get(key)
+
+
+async def load_tag_of(connection: Connection, stream: ImageStream, tag: str) -> TagView:
+    """A tag of a stream that is at hand, with this tag loaded: only its image is read."""
+    ref, history = stream.spec_tags.get(tag), stream.status_tags.get(tag)
+    head = history.head if history is not None else None
+    digest = head.image if head is not None else ""
+    images = await load_images(connection, [digest]) if digest else {}
+    return TagView(
+        namespace=stream.namespace,
+        stream=stream.name,
+        tag=tag,
+        uid=stream.uid,
+        version=stream.version,
+        created_at=stream.created_at,
+        labels=dict(stream.metadata.labels),
+        lookup_local=stream.lookup_local,
+        repository=stream.docker_image_repository,
+        reference_body=reference_to_json(ref) if ref is not None else None,
+        head=head,
+        condition=next(iter(history.conditions), None) if history is not None else None,
+        image=images.get(digest),
+    )
 
 
 # A tag exists once it is wanted or was seen. Images are left out: lists show digests only.

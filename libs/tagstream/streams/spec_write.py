@@ -28,6 +28,7 @@ from tagstream.streams.sources import (
     BadSource,
     SourceQuery,
     Sources,
+    followed_tag,
     is_stream_source,
     parse_source,
 )
@@ -144,11 +145,32 @@ def _observe(
             continue
         if event is not None:
             histories[ref.name] = add_event(stream.history(ref.name), event)
+            histories.update(_confirmed_source(stream, ref, histories))
     problems += validate_stream(before, stream)
     if problems:
         raise InvalidStream(problems)
     observed = replace(stream, status_tags=MappingProxyType(histories))
     return propagate(observed, _moved(before, observed))
+
+
+def _confirmed_source(
+    stream: ImageStream, ref: TagReference, histories: Mapping[str, TagHistory]
+) -> dict[str, TagHistory]:
+    """The history of the tag that `ref` begins to follow, its head at the generation of `ref`.
+
+    OpenShift does so to every source, by sharing memory (recorded case b11). Here a source that
+    waits for an import keeps its generation, or it would never be imported.
+    """
+    followed = followed_tag(stream.namespace, stream.name, ref)
+    source = stream.spec_tags.get(followed) if followed is not None else None
+    history = histories.get(followed) if followed is not None else None
+    if source is None or history is None or history.head is None or source.name == ref.name:
+        return {}
+    head = history.head
+    if (source.generation or 0) > head.generation or (ref.generation or 0) <= head.generation:
+        return {}
+    raised = replace(head, generation=ref.generation or 0)
+    return {source.name: replace(history, items=(raised, *history.items[1:]))}
 
 
 def _to_observe(before: ImageStream | None, stream: ImageStream) -> list[TagReference]:

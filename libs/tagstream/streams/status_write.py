@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -36,6 +37,23 @@ def decide_mapping(before: ImageStream, tag: str, event: TagEvent) -> ImageStrea
         return before
     histories = {**before.status_tags, tag: history}
     return propagate(replace(before, status_tags=MappingProxyType(histories)), [tag])
+
+
+def decide_shortened(before: ImageStream, gone: Mapping[str, Collection[int]]) -> ImageStream:
+    """The stream without some items, given by tag and place (0 is the head).
+
+    A tag that is left without items loses its status whole; the spec is not touched, and followers
+    are not: each tag is shortened by its own history (spec/triggers-lookup-pruning.md D4).
+    """
+    histories = dict(before.status_tags)
+    for tag, places in gone.items():
+        history = before.history(tag)
+        items = tuple(item for at, item in enumerate(history.items) if at not in places)
+        if items:
+            histories[tag] = replace(history, items=items)
+        else:
+            histories.pop(tag, None)
+    return replace(before, status_tags=MappingProxyType(histories))
 
 
 def _with_generation(before: ImageStream, history: TagHistory) -> TagHistory:

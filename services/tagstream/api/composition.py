@@ -30,6 +30,7 @@ from tagstream.api.reviews.registration import (
 from tagstream.api.schemas.schemas import Schemas
 from tagstream.api.server.app import App, build_app
 from tagstream.api.settings import Settings
+from tagstream.api.templates.kinds import register_templates
 from tagstream.api.watch.folding import StreamFolder
 from tagstream.api.watch.hub import JournalHub
 from tagstream.errors import InvalidInput
@@ -105,6 +106,7 @@ def _register_core(
     register_accounts(registry, deps, SERVICE_ACCOUNTS.kind, SERVICE_ACCOUNTS.rules)
     register_reviews(registry, deps)
     register_projects(registry, deps, namespaces.rules)
+    register_templates(registry, database, sealer)
 
 
 def _load_token_key(path: Path) -> TokenKey:

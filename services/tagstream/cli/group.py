@@ -33,6 +33,7 @@ _SECTIONS: dict[str, dict[str, _Entry]] = {
             "dead_letters:dead_letters", "Messages that could not be handled; put them back."
         ),
         "triggers": _Entry("triggers:triggers", "Pause and resume workload triggers."),
+        "samples": _Entry("samples:samples", "Sample streams and templates: what is there."),
     },
     "Run one service in the foreground (what containers run)": {
         "api": _Entry("service:api", "The Kubernetes-style API server."),
@@ -40,6 +41,9 @@ _SECTIONS: dict[str, dict[str, _Entry]] = {
         "tag-tracker": _Entry("service:tag_tracker", "Decides which tags to import and when."),
         "trigger-dispatcher": _Entry(
             "service:trigger_dispatcher", "Patches workloads when a tag moves."
+        ),
+        "samples-manager": _Entry(
+            "service:samples_manager", "Keeps the sample streams and templates."
         ),
     },
 }

@@ -1,4 +1,4 @@
-"""`tagstream api | importer | tag-tracker | trigger-dispatcher`: one service in the foreground.
+"""`tagstream api`, `tagstream importer` and so on: one service in the foreground.
 
 Owns nothing but the name: this process becomes the service, so signals and the exit status are its.
 """
@@ -28,4 +28,7 @@ importer = _service_command("importer", "Run the service that fetches from regis
 tag_tracker = _service_command("tag-tracker", "Run the service that decides what to import.")
 trigger_dispatcher = _service_command(
     "trigger-dispatcher", "Run the service that patches workloads."
+)
+samples_manager = _service_command(
+    "samples-manager", "Run the service that keeps the sample streams."
 )

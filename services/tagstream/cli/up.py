@@ -84,6 +84,11 @@ def next_commands(directory: DataDir) -> list[str]:
     metavar="SERVICE=N",
     help=f"Run N of a service; repeat it or separate with commas. Services: {', '.join(SERVICES)}.",
 )
+@click.option(
+    "--samples",
+    is_flag=True,
+    help="Install the sample image streams and templates (needs public registries).",
+)
 @click.option("--quiet", is_flag=True, help="Print the ready line only.")
 @click.option(
     "--log-level",
@@ -93,7 +98,13 @@ def next_commands(directory: DataDir) -> list[str]:
     help="How much the services write to DIR/logs.",
 )
 def up(
-    data_dir: Path, host: str, port: int, replicas: tuple[str, ...], quiet: bool, log_level: str
+    data_dir: Path,
+    host: str,
+    port: int,
+    replicas: tuple[str, ...],
+    samples: bool,
+    quiet: bool,
+    log_level: str,
 ) -> None:
     """Run PostgreSQL, NATS and every service on this machine until Ctrl-C.
 
@@ -112,6 +123,7 @@ def up(
         log_level=log_level,
         postgres_url=os.environ.get("TAGSTREAM_POSTGRES_URL", ""),
         nats_url=os.environ.get("TAGSTREAM_NATS_URL", ""),
+        samples=samples,
     )
     terminal = _Terminal(quiet)
     try:

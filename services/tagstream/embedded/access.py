@@ -1,11 +1,12 @@
-"""Who may reach the api: the admin's kubeconfig, and the dispatcher's with a token of its own.
+"""Who may reach the api: the admin's kubeconfig, and those of services with tokens of their own.
 
-Owns writing both files. The token is asked from the api over HTTPS like any client would.
+Owns writing the files. A token is asked from the api over HTTPS like any client would.
 """
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from tagstream.embedded.api_client import ApiAccess, ApiClient
 from tagstream.embedded.certificates import Pki
@@ -16,6 +17,7 @@ from tagstream.errors import TagstreamError
 
 SYSTEM_NAMESPACE = "tagstream-system"
 DISPATCHER_ACCOUNT = "trigger-dispatcher"
+SAMPLES_ACCOUNT = "samples-manager"
 _TOKEN_LIFETIME_S = 365 * 24 * 3600
 _RETRY_FOR_S = 15.0
 
@@ -38,25 +40,25 @@ def save_admin_kubeconfig(directory: DataDir, pki: Pki, server: str) -> None:
     write_private(directory.kubeconfig, text.encode())
 
 
-async def save_dispatcher_kubeconfig(directory: DataDir, pki: Pki, server: str) -> None:
-    """Ask for a token of the dispatcher's service account and write its kubeconfig.
+async def save_service_kubeconfig(path: Path, pki: Pki, server: str, account: str) -> None:
+    """Ask for a token of a service's account and write its kubeconfig.
 
     The api makes the account while it starts, so a refusal is tried again for a while. Raises
     `SetupError` when that does not help.
     """
-    token = await _fetch_token(ApiClient(admin_access(pki, server)))
+    token = await _fetch_token(ApiClient(admin_access(pki, server)), account)
     text = kubeconfig_text(
         server=server,
         ca=pki.ca_certificate.read_bytes(),
-        user=f"system:serviceaccount:{SYSTEM_NAMESPACE}:{DISPATCHER_ACCOUNT}",
+        user=f"system:serviceaccount:{SYSTEM_NAMESPACE}:{account}",
         credentials=BearerToken(token),
         namespace=SYSTEM_NAMESPACE,
     )
-    write_private(directory.dispatcher_kubeconfig, text.encode())
+    write_private(path, text.encode())
 
 
-async def _fetch_token(client: ApiClient) -> str:
-    path = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts/{DISPATCHER_ACCOUNT}/token"
+async def _fetch_token(client: ApiClient, account: str) -> str:
+    path = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/serviceaccounts/{account}/token"
     wanted = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenRequest",
@@ -73,9 +75,7 @@ async def _fetch_token(client: ApiClient) -> str:
                     reason = error
                 await asyncio.sleep(0.1)
     except TimeoutError as error:
-        raise SetupError(
-            f"the trigger-dispatcher got no token: {reason} (see the log of api-0)"
-        ) from error
+        raise SetupError(f"the {account} got no token: {reason} (see the log of api-0)") from error
 
 
 def _token_of(answer: dict[str, object]) -> str:

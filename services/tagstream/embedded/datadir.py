@@ -41,6 +41,10 @@ class DataDir:
         return self.path / "dispatcher.kubeconfig"
 
     @property
+    def samples_kubeconfig(self) -> Path:
+        return self.path / "samples.kubeconfig"
+
+    @property
     def pki(self) -> Path:
         return self.path / "pki"
 

@@ -13,13 +13,16 @@ from pathlib import Path
 
 from tagstream.embedded.failures import SetupError
 
-SERVICES = ("api", "importer", "tag-tracker", "trigger-dispatcher")
+SERVICES = ("api", "importer", "tag-tracker", "trigger-dispatcher", "samples-manager")
 MOST_REPLICAS = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What the environments of all services are made from."""
+    """What the environments of all services are made from.
+
+    `installs_samples` makes the first Config of the samples Managed.
+    """
 
     postgres_url: str = field(repr=False)
     nats_url: str = field(repr=False)
@@ -33,6 +36,8 @@ class Shared:
     token_key: Path
     secret_key: Path
     dispatcher_kubeconfig: Path
+    samples_kubeconfig: Path
+    installs_samples: bool = False
 
 
 def parse_replicas(values: Iterable[str]) -> dict[str, int]:
@@ -114,9 +119,16 @@ def _trigger_dispatcher(shared: Shared) -> dict[str, str]:
     return {"TAGSTREAM_KUBECONFIG": str(shared.dispatcher_kubeconfig)}
 
 
+def _samples_manager(shared: Shared) -> dict[str, str]:
+    # Without the flag the user's own environment decides.
+    wished = {"TAGSTREAM_SAMPLES": "managed"} if shared.installs_samples else {}
+    return {"TAGSTREAM_KUBECONFIG": str(shared.samples_kubeconfig)} | wished
+
+
 _ADDITIONS = {
     "api": _api,
     "importer": _secret_key,
     "tag-tracker": _secret_key,
     "trigger-dispatcher": _trigger_dispatcher,
+    "samples-manager": _samples_manager,
 }

@@ -14,7 +14,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from tagstream.embedded.access import save_admin_kubeconfig, save_dispatcher_kubeconfig
+from tagstream.embedded.access import (
+    DISPATCHER_ACCOUNT,
+    SAMPLES_ACCOUNT,
+    save_admin_kubeconfig,
+    save_service_kubeconfig,
+)
 from tagstream.embedded.certificates import Pki, ensure_pki
 from tagstream.embedded.datadir import DataDir, DataDirLock, open_data_dir
 from tagstream.embedded.external import (
@@ -58,7 +63,10 @@ class Narrator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """The URLs are empty for embedded servers. `command` gives the command line of a module."""
+    """The URLs are empty for embedded servers. `command` gives the command line of a module.
+
+    `samples` installs the sample streams, unless a person has already decided about them.
+    """
 
     data_dir: Path
     host: str
@@ -67,6 +75,7 @@ class StackOptions:
     log_level: str = "info"
     postgres_url: str = field(default="", repr=False)
     nats_url: str = field(default="", repr=False)
+    samples: bool = False
     command: Callable[[str], Sequence[str]] = module_command
 
 
@@ -175,15 +184,19 @@ class _Stack:
             health_port = state.health_ports[replica]
             specs[service].append(self._service_spec(service, replica, health_port, shared))
 
-        async def api_then_dispatcher() -> None:
-            await self._start_each(specs["api"])
-            # The dispatcher is a client of the api like any other; it needs a token from it.
-            await save_dispatcher_kubeconfig(self._directory, pki, state.api_url)
-            await self._start_each(specs["trigger-dispatcher"])
+        async def client(service: str, account: str, kubeconfig: Path) -> None:
+            await save_service_kubeconfig(kubeconfig, pki, state.api_url, account)
+            await self._start_each(specs[service])
 
-        await _all(
-            api_then_dispatcher(), self._start_each(specs["importer"] + specs["tag-tracker"])
-        )
+        async def api_then_clients() -> None:
+            await self._start_each(specs["api"])
+            # These are clients of the api like any other; each needs a token from it.
+            await _all(
+                client("trigger-dispatcher", DISPATCHER_ACCOUNT, shared.dispatcher_kubeconfig),
+                client("samples-manager", SAMPLES_ACCOUNT, shared.samples_kubeconfig),
+            )
+
+        await _all(api_then_clients(), self._start_each(specs["importer"] + specs["tag-tracker"]))
 
     async def _start_each(self, specs: Sequence[ProcessSpec]) -> None:
         await _all(*(self._supervisor.start(spec, stage=_SERVICES) for spec in specs))
@@ -259,6 +272,8 @@ def _shared(
         token_key=pki.token_key,
         secret_key=pki.secret_key,
         dispatcher_kubeconfig=directory.dispatcher_kubeconfig,
+        samples_kubeconfig=directory.samples_kubeconfig,
+        installs_samples=options.samples,
     )
 
 

@@ -37,7 +37,7 @@ class JournalOutbox:
     def __init__(self, database: Database, table: Literal["facts", "jobs"]) -> None:
         self._database = database
         self._table = table
-        self._signal = JournalSignal(database.url)
+        self._signal = JournalSignal(database.url, table)
 
     async def read(self, after: int, limit: int) -> list[OutboxMessage]:
         """Whole positions after `after`, ready to be published."""
@@ -45,7 +45,7 @@ class JournalOutbox:
         return [build_message(row) for row in rows]
 
     async def wait(self, timeout_s: float) -> None:
-        """Return when the journal has grown, or after the timeout."""
+        """Return when the table has grown, or after the timeout."""
         await self._signal.wait(timeout_s)
 
     async def close(self) -> None:

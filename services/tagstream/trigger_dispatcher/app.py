@@ -27,6 +27,7 @@ from tagstream.kube.config import load_cluster_config
 from tagstream.store.database import Connection, Database
 from tagstream.store.dead_letters import DeadLetterTable
 from tagstream.store.leases import Lease
+from tagstream.store.probe import PostgresProbe
 from tagstream.store.streams import resolve_tag
 from tagstream.telemetry.health import Check, HealthServer
 from tagstream.telemetry.run import Stop
@@ -65,11 +66,15 @@ async def serve(settings: Settings, stop: Stop) -> None:
         )
         stack.push_async_callback(nats.close)
         consumers = build_consumers(nats, deps)
+        probe = PostgresProbe(deps.database)
         for number, consumer in enumerate(consumers):
             checks[f"consumer-{number}"] = consumer.healthy
+        checks["postgres"] = probe.healthy
+        checks["nats"] = lambda: None if nats.is_connected else "not connected"
         del checks["start"]
         _log.info("dispatcher ready", cluster=deps.cluster)
         async with asyncio.TaskGroup() as group:
+            group.create_task(probe.run(stop.event))
             for consumer in consumers:
                 group.create_task(consumer.run(stop.event))
             for lease, work in build_leased_work(deps, settings, stop):

@@ -61,11 +61,12 @@ async def observe(
             _log.info("watch too old, listing again", kind=target.resource.kind)
         except TagstreamError as error:
             _log.warning("watch failed", kind=target.resource.kind, error=str(error))
-        if clock() - started > _LONGEST_DELAY_S:
-            failures = 0
-        delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**failures) * random.uniform(0.5, 1.0)
+        delay_s = min(_LONGEST_DELAY_S, _FIRST_DELAY_S * 2**failures)
+        if clock() - started > delay_s:
+            # It went well for longer than the wait would be.
+            failures, delay_s = 0, _FIRST_DELAY_S
         failures = min(failures + 1, 10)
-        await asyncio.sleep(delay_s)
+        await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
 
 
 async def _list_and_watch(

@@ -90,6 +90,8 @@ async def record_failed(
 ) -> None:
     """Count the failure and say when to try again: 1 s, doubling to 30 s; never when `final`.
 
+    A try that failed before the next one was due, because its tags moved again, counts for nothing:
+    else many moves in a short absence of the cluster would put the workload off for long.
     `failure` is a CamelCase reason and a sentence. Only the first failure in a row is a fact.
     """
     async with transaction(
@@ -98,6 +100,9 @@ async def record_failed(
         row = to_row(workload)
         known = await workload_triggers.load_workload(tx.connection, row.key)
         failures = known.failures if known and known.body == row.body else 0
+        promised = known.retry_at if known and failures else None
+        if promised is not None and promised > tx.command.at and not final:
+            return
         delay = timedelta(seconds=min(_LONGEST_DELAY_S, 2.0 ** min(failures, 10)))
         await workload_triggers.save_failure(
             tx.connection, row, failures + 1, None if final else tx.command.at + delay

@@ -300,7 +300,11 @@ BEGIN
         FROM jsonb_array_elements(entry -> 'jobs') WITH ORDINALITY AS t (j, n);
     END IF;
 
-    PERFORM pg_notify('tagstream_journal', last_pos::text);
+    -- Which tables grew: whoever follows another one is not woken.
+    PERFORM pg_notify('tagstream_journal', concat_ws(' ',
+        CASE WHEN entry -> 'changes' <> '[]' THEN 'changes' END,
+        CASE WHEN entry -> 'facts' <> '[]' THEN 'facts' END,
+        CASE WHEN entry -> 'jobs' <> '[]' THEN 'jobs' END));
     RETURN last_pos;
 END
 $$;

@@ -14,13 +14,23 @@ from tagstream.api.access.system_objects import (
     build_cluster_role,
     build_namespace,
 )
+from tagstream.pruning import image_pruner
 
 AUTOUPDATE = "rbac.authorization.kubernetes.io/autoupdate"
 SYSTEM_NAMESPACE = "tagstream-system"
 DISPATCHER = "trigger-dispatcher"
-NAMESPACES = ("default", "kube-public", "kube-system", "openshift", SYSTEM_NAMESPACE)
+SAMPLES_MANAGER = "samples-manager"
+SAMPLES_NAMESPACE = "openshift"
+# Where the samples' own notes are: spec/samples-and-templates.md §1.
+SAMPLES_OPERATOR_NAMESPACE = "openshift-cluster-samples-operator"
+NAMESPACES = (
+    *("default", "kube-public", "kube-system"),
+    *(SAMPLES_NAMESPACE, SAMPLES_OPERATOR_NAMESPACE, SYSTEM_NAMESPACE),
+)
 
 _LABELS = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+# The roles that Kubernetes itself makes; those of OpenShift do not carry its label.
+_OF_KUBERNETES = ("cluster-admin", "system:basic-user", "system:discovery")
 _AGGREGATE = "rbac.authorization.k8s.io/aggregate-to-"
 
 READ = ("get", "list", "watch")
@@ -43,6 +53,7 @@ def _paths(paths: str, verb: str = "get") -> Rule:
 
 _IMAGE = "core image.openshift.io"
 _PROJECT = "core project.openshift.io"
+_TEMPLATE = "core template.openshift.io"
 _STREAM_VIEWS = "imagestreammappings imagestreams imagestreamimages imagestreamtags imagetags"
 _WORKLOADS = (
     ("core", "pods replicationcontrollers replicationcontrollers/scale"),
@@ -80,6 +91,7 @@ _VIEW = (
     _rule("core events.k8s.io", "events", READ),
     _rule("core", "namespaces", READ),
     _rule(_PROJECT, "projects", "get"),
+    _rule(_TEMPLATE, "processedtemplates templates", READ),
 )
 _EDIT = (
     *_IMAGE_EDIT,
@@ -89,6 +101,7 @@ _EDIT = (
     _rule("core", "serviceaccounts", "impersonate"),
     _rule("core", "serviceaccounts/token", "create"),
     _rule("core events.k8s.io", "events", WRITE),
+    _rule(_TEMPLATE, "processedtemplates templates", FULL),
 )
 _ACCESS = (
     _rule(GROUP, "rolebindings roles", FULL),
@@ -122,6 +135,21 @@ _DISPATCHER = (
     _rule("apps", "daemonsets deployments statefulsets", "get list patch watch"),
     _rule("batch", "cronjobs jobs", "get list patch watch"),
     _rule("core events.k8s.io", "events", "create"),
+)
+_SAMPLES_CONFIG = (
+    _rule("samples.operator.openshift.io", "configs", "create get list patch update watch"),
+    _rule("samples.operator.openshift.io", "configs/status", "patch update"),
+)
+_SAMPLES = (
+    _rule("image.openshift.io", "imagestreams", "create delete get list patch update watch"),
+    _rule("image.openshift.io", "imagestreamimports", "create"),
+    _rule("template.openshift.io", "templates", "create delete get list patch update watch"),
+)
+_SAMPLES_NOTES = (_rule("core", "configmaps", "create delete get list update watch"),)
+_SHARED = (
+    _rule("image.openshift.io", "imagestreamimages imagestreams imagestreamtags imagetags", READ),
+    _rule("image.openshift.io", "imagestreams/layers", "get"),
+    _rule("template.openshift.io", "templates", READ),
 )
 _SELF_REVIEWS = (
     _rule("authorization.k8s.io", "selfsubjectaccessreviews selfsubjectrulesreviews", "create"),
@@ -192,6 +220,9 @@ _SIMPLE: tuple[tuple[str, str, tuple[Rule, ...]], ...] = (
     ("system:discovery", "Reads what kinds the server has.", (_paths(_DISCOVERY),)),
     ("system:public-info-viewer", "Reads health and version.", (_paths(_PUBLIC),)),
     ("system:tagstream:trigger-dispatcher", "Sets images of workloads.", _DISPATCHER),
+    ("system:tagstream:samples-manager", "Follows the samples' Config.", _SAMPLES_CONFIG),
+    ("system:tagstream:samples", "Keeps sample streams and templates.", _SAMPLES),
+    ("system:tagstream:samples-notes", "Keeps notes about the samples.", _SAMPLES_NOTES),
 )
 _IMAGE_BUILDER = (
     _rule(_IMAGE, "imagestreams/layers", "get update"),
@@ -221,13 +252,18 @@ def _annotations(description: str = "") -> dict[str, str]:
 
 def _build_roles() -> tuple[SystemObject, ...]:
     simple = [
-        build_cluster_role(name, rules, labels=_LABELS, annotations=_annotations(text))
+        build_cluster_role(
+            name,
+            rules,
+            labels=_LABELS if name.startswith(_OF_KUBERNETES) else {},
+            annotations=_annotations(text),
+        )
         for name, text, rules in _SIMPLE
     ]
     builder = build_cluster_role(
         "system:image-builder",
         _IMAGE_BUILDER,
-        labels=_LABELS | {f"{_AGGREGATE}admin": "true", f"{_AGGREGATE}edit": "true"},
+        labels={f"{_AGGREGATE}admin": "true", f"{_AGGREGATE}edit": "true"},
         annotations=_annotations("Grants the right to build, push and pull images in a project."),
     )
     aggregated = [
@@ -253,6 +289,7 @@ def _group_binding(name: str, role: str, *groups: str) -> SystemObject:
 
 
 CLUSTER_ROLES: tuple[SystemObject, ...] = _build_roles()
+# Cluster-wide, but for those that need no more than a namespace.
 CLUSTER_ROLE_BINDINGS: tuple[SystemObject, ...] = (
     _group_binding("cluster-admin", "cluster-admin", MASTERS),
     build_binding(
@@ -280,10 +317,64 @@ CLUSTER_ROLE_BINDINGS: tuple[SystemObject, ...] = (
         labels=_LABELS,
         annotations=_annotations(),
     ),
+    *(
+        build_binding(
+            namespace,
+            role,
+            role,
+            Subject("ServiceAccount", SAMPLES_MANAGER, SYSTEM_NAMESPACE),
+            annotations=_annotations(),
+        )
+        for namespace, role in (
+            ("", "system:tagstream:samples-manager"),
+            (SAMPLES_NAMESPACE, "system:tagstream:samples"),
+            (SAMPLES_OPERATOR_NAMESPACE, "system:tagstream:samples-notes"),
+        )
+    ),
 )
-ACCOUNTS: tuple[SystemObject, ...] = (build_account(SYSTEM_NAMESPACE, DISPATCHER),)
+ACCOUNTS: tuple[SystemObject, ...] = (
+    build_account(SYSTEM_NAMESPACE, DISPATCHER),
+    build_account(SYSTEM_NAMESPACE, SAMPLES_MANAGER),
+)
+# What everybody may see of the samples.
+_SHARED_ROLE = "shared-resource-viewer"
+SHARED_RESOURCES: tuple[SystemObject, ...] = (
+    SystemObject(
+        GROUP,
+        "roles",
+        "Role",
+        SAMPLES_NAMESPACE,
+        _SHARED_ROLE,
+        {"rules": [rule.to_json() for rule in _SHARED]},
+        annotations=_annotations(),
+    ),
+    SystemObject(
+        GROUP,
+        "rolebindings",
+        "RoleBinding",
+        SAMPLES_NAMESPACE,
+        f"{_SHARED_ROLE}s",
+        {
+            "subjects": [{"kind": "Group", "apiGroup": GROUP, "name": AUTHENTICATED}],
+            "roleRef": {"apiGroup": GROUP, "kind": "Role", "name": _SHARED_ROLE},
+        },
+        annotations=_annotations(),
+    ),
+)
+
+IMAGE_PRUNER = SystemObject(
+    image_pruner.GROUP,
+    image_pruner.RESOURCE,
+    image_pruner.KIND,
+    "",
+    image_pruner.NAME,
+    {"spec": dict(image_pruner.FIRST_SPEC), "status": {}},
+)
 
 #: The namespaces, each made together with its defaults.
 NAMESPACE_OBJECTS: tuple[SystemObject, ...] = tuple(build_namespace(name) for name in NAMESPACES)
 #: Everything else, in the order in which it is made.
-BOOTSTRAP_OBJECTS: tuple[SystemObject, ...] = (*CLUSTER_ROLES, *CLUSTER_ROLE_BINDINGS, *ACCOUNTS)
+BOOTSTRAP_OBJECTS: tuple[SystemObject, ...] = (
+    *(*CLUSTER_ROLES, *CLUSTER_ROLE_BINDINGS),
+    *(*ACCOUNTS, *SHARED_RESOURCES, IMAGE_PRUNER),
+)

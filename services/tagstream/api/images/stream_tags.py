@@ -39,9 +39,8 @@ from tagstream.api.wire.status import (
     not_found,
 )
 from tagstream.images.reference import split_stream_tag
-from tagstream.store.database import Connection
 from tagstream.store.journal import Transaction, transaction
-from tagstream.store.tag_views import TagView, list_tag_views, load_tag_view
+from tagstream.store.tag_views import TagView, list_tag_views, load_tag_of
 from tagstream.streams.image_stream import ImageStream, TagReference
 from tagstream.streams.validation import validate_tag
 
@@ -111,9 +110,9 @@ class ImageStreamTagStorage:
                 opened = await open_tag_write(self._deps, ctx, tx, namespace, stream_name, tag)
                 if opened.before is not None and tag in opened.before.spec_tags:
                     raise already_exists("imagestreamtag", GROUP, name)
-                await write_tag(opened, ref)
-                view = await self._view(tx, namespace, stream_name, tag)
-            return _stamped(view, tx, opened.before)
+                after = await write_tag(opened, ref)
+                view = await load_tag_of(tx.connection, after, tag)
+            return _stamped(view, tx)
 
         return view_to_istag(await retried(write), self._deps.names)
 
@@ -143,29 +142,24 @@ class ImageStreamTagStorage:
         command = ctx.command("imagestreamtag.put", command_name(ctx), arguments)
         async with transaction(self._deps.database, command, dry_run=options.dry_run) as tx:
             write = await open_tag_write(self._deps, ctx, tx, namespace, stream_name, tag)
-            current = await self._current(tx.connection, namespace, stream_name, tag)
+            current = await self._current(write)
             body = change(current)
             arguments["body"] = body
             await _check_update(write, name, current, body)
             ref = _wanted_reference(write.before, namespace, stream_name, tag, body)
             created = write.before is None or tag not in write.before.spec_tags
-            await write_tag(write, ref)
-            view = await self._view(tx, namespace, stream_name, tag)
-        return _stamped(view, tx, write.before), created
+            after = await write_tag(write, ref)
+            # Not after the commit: watchers are served from then on, and may take the loop.
+            view = await load_tag_of(tx.connection, after, tag)
+        return _stamped(view, tx), created
 
-    async def _current(
-        self, connection: Connection, namespace: str, stream: str, tag: str
-    ) -> JsonObject | None:
-        view = await load_tag_view(connection, namespace, stream, tag)
-        if view is None or (view.reference_body is None and view.head is None):
+    async def _current(self, write: TagWrite) -> JsonObject | None:
+        if write.before is None:
+            return None
+        view = await load_tag_of(write.tx.connection, write.before, write.tag)
+        if view.reference_body is None and view.head is None:
             return None
         return view_to_istag(view, self._deps.names)
-
-    async def _view(self, tx: Transaction, namespace: str, stream: str, tag: str) -> TagView:
-        view = await load_tag_view(tx.connection, namespace, stream, tag)
-        if view is None:
-            raise not_found("imagestreams", GROUP, stream)
-        return view
 
     async def delete(
         self, ctx: RequestContext, namespace: str, name: str, options: DeleteOptions
@@ -177,9 +171,9 @@ class ImageStreamTagStorage:
         return build_success()
 
 
-def _stamped(view: TagView, tx: Transaction, before: ImageStream | None) -> TagView:
-    """The journal stamps the version after the view was read, as the transaction's last act."""
-    return replace(view, version=tx.position or (before.version if before else 0))
+def _stamped(view: TagView, tx: Transaction) -> TagView:
+    """The journal stamps the version after the view was made, as the transaction's last act."""
+    return replace(view, version=tx.position or view.version)
 
 
 def _selects(query: ListQuery, view: TagView) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tagstream.api.engine.context import RequestContext
 from tagstream.api.engine.storage import DeleteOptions
@@ -19,9 +19,10 @@ from tagstream.api.images.schedule_warning import with_schedule_warning
 from tagstream.api.wire.status import conflict, forbidden, not_found
 from tagstream.store.journal import Transaction, transaction
 from tagstream.store.stream_writes import create_stream, save_stream
-from tagstream.store.streams import load_stream
+from tagstream.store.streams import load_stream, load_tags
 from tagstream.streams.image_stream import ImageStream, TagReference
 from tagstream.streams.problems import InvalidStream
+from tagstream.streams.sources import followed_tag
 from tagstream.streams.spec_write import decide_create, decide_update
 from tagstream.streams.tags import with_tag, without_tag
 
@@ -69,6 +70,12 @@ async def require_create_right(write: TagWrite, resource: str, name: str) -> Non
 async def write_tag(write: TagWrite, ref: TagReference | None) -> ImageStream:
     """Stores the tag reference; None leaves the tag unset, which may still make the stream."""
     base = write.before or write.blank
+    if write.before is not None and ref is not None:
+        followed = followed_tag(base.namespace, base.name, ref)
+        if followed is not None and followed not in base.spec_tags:
+            tags = [write.tag, followed]
+            base = await load_tags(write.tx.connection, write.before, tags)
+            write = replace(write, before=base)
     return await write_stream(write, with_tag(base, ref) if ref is not None else base)
 
 

@@ -10,10 +10,12 @@ from tagstream.api.kinds.configuration import CONFIG_MAPS, SECRETS, SERVICE_ACCO
 from tagstream.api.kinds.declared import GenericKind
 from tagstream.api.kinds.events import CORE_EVENTS, NEW_EVENTS
 from tagstream.api.kinds.extensions import CUSTOM_RESOURCE_DEFINITIONS
+from tagstream.api.kinds.image_pruner import IMAGE_PRUNERS
 from tagstream.api.kinds.jobs import CRON_JOBS, JOBS
 from tagstream.api.kinds.namespaces import NAMESPACES
 from tagstream.api.kinds.pods import POD_TEMPLATES, PODS, REPLICATION_CONTROLLERS
 from tagstream.api.kinds.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
+from tagstream.api.kinds.samples_config import SAMPLES_CONFIGS
 from tagstream.api.kinds.trigger_pauses import TRIGGER_PAUSES
 from tagstream.api.kinds.workloads import DAEMON_SETS, DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS
 from tagstream.store.database import Database
@@ -40,6 +42,8 @@ GENERIC_KINDS: tuple[GenericKind, ...] = (
     ROLE_BINDINGS,
     ROLES,
     TRIGGER_PAUSES,
+    SAMPLES_CONFIGS,
+    IMAGE_PRUNERS,
     CUSTOM_RESOURCE_DEFINITIONS,
 )
 

@@ -21,7 +21,7 @@ from tagstream.api.wire.field_validation import (
 )
 from tagstream.api.wire.go_json_errors import describe_json_error
 from tagstream.api.wire.json_types import JsonObject, exceeds_depth
-from tagstream.api.wire.k8s_protobuf import decode_protobuf, supports
+from tagstream.api.wire.k8s_protobuf import decode_protobuf, read_type, supports
 from tagstream.api.wire.metadata_types import check_metadata_types
 from tagstream.api.wire.negotiation import Encoding, PatchType, parse_body_type
 from tagstream.api.wire.status import ApiError, bad_request
@@ -78,10 +78,12 @@ def decode_body(
     protobuf = supports(expected.api_version, expected.kind)
     encoding = parse_body_type(content_type, protobuf=protobuf)
     if encoding is Encoding.PROTOBUF:
+        # First the type: the empty items of a list would be a thousand times as large as JSON.
+        _check_type(*read_type(data, expected.api_version, expected.kind), expected)
         body = decode_protobuf(data, expected.api_version, expected.kind)
     else:
         body = _decode_text(data, encoding, expected)
-    _check_type(body, expected)
+        _check_type(body["apiVersion"], body["kind"], expected)
     check_metadata_types(body, expected.kind)
     if policy is FieldValidation.IGNORE or encoding is Encoding.PROTOBUF:
         return Decoded(body)
@@ -103,7 +105,7 @@ def decode_delete_options(data: bytes, content_type: str | None) -> JsonObject:
     else:
         body = _decode_text(data, encoding, expected)
     if body["kind"] != "DeleteOptions":
-        raise _unknown_conversion(body, expected)
+        raise _unknown_conversion(body["apiVersion"], body["kind"], expected)
     return body
 
 
@@ -161,18 +163,18 @@ def _decode_text(data: bytes, encoding: Encoding, expected: Expected) -> JsonObj
     return value
 
 
-def _check_type(body: JsonObject, expected: Expected) -> None:
-    if body["kind"] != expected.kind:
-        raise _unknown_conversion(body, expected)
-    if body["apiVersion"] != expected.api_version:
+def _check_type(api_version: str, kind: str, expected: Expected) -> None:
+    if kind != expected.kind:
+        raise _unknown_conversion(api_version, kind, expected)
+    if api_version != expected.api_version:
         raise bad_request(
-            f"the API version in the data ({body['apiVersion']}) does not match "
+            f"the API version in the data ({api_version}) does not match "
             f"the expected API version ({expected.api_version})"
         )
 
 
-def _unknown_conversion(body: JsonObject, expected: Expected) -> ApiError:
-    kind, version = body["kind"], body["apiVersion"].rpartition("/")[2]
+def _unknown_conversion(api_version: str, kind: str, expected: Expected) -> ApiError:
+    version = api_version.rpartition("/")[2]
     return bad_request(
         f'{kind} in version "{version}" cannot be handled as a {expected.kind}: '
         f"converting ({version}.{kind}) to ({expected.package}.{expected.kind}): "

@@ -21,7 +21,7 @@ from tagstream.api.wire.protobuf_wire import (
     read_varint,
     skip_field,
 )
-from tagstream.api.wire.status import bad_request, internal
+from tagstream.api.wire.status import ApiError, bad_request, internal
 
 MAGIC: Final = b"k8s\0"
 _TYPE_META: Final = message("TypeMeta", string(1, "apiVersion"), string(2, "kind"))
@@ -50,26 +50,46 @@ def encode_protobuf(obj: JsonObject) -> bytes:
     return MAGIC + head + encode_delimited(_RAW_TAG, raw) + _NO_ENCODING_NO_TYPE
 
 
+def read_type(
+    data: bytes, default_api_version: str = "", default_kind: str = ""
+) -> tuple[str, str]:
+    """apiVersion and kind of a body, whose object is left unread; the defaults stand in for what
+    the sender left out. Raises 400.
+    """
+    return _open_body(data, default_api_version, default_kind)[:2]
+
+
 def decode_protobuf(
     data: bytes, default_api_version: str = "", default_kind: str = ""
 ) -> JsonObject:
-    """The object in a body; the defaults stand in for a type that the sender left out.
+    """The object in a body; the defaults are those of `read_type`.
 
     Raises 400 for anything that is not a known kind in valid protobuf.
     """
+    api_version, kind, raw = _open_body(data, default_api_version, default_kind)
+    spec = get_message(api_version, kind)
+    if spec is None:
+        raise bad_request(f'no kind "{kind}" is registered for version "{api_version}"')
+    try:
+        body = compile_message(spec).decode(raw)
+    except (ValueError, RecursionError) as error:
+        raise _undecodable(error) from error
+    return {"kind": kind, "apiVersion": api_version, **body}
+
+
+def _open_body(data: bytes, default_api_version: str, default_kind: str) -> tuple[str, str, bytes]:
     if not data.startswith(MAGIC):
         raise bad_request("provided data does not appear to be a protobuf message")
     try:
         type_meta, raw = _open_envelope(data)
-        api_version = type_meta.get("apiVersion") or default_api_version
-        kind = type_meta.get("kind") or default_kind
-        spec = get_message(api_version, kind)
-        if spec is None:
-            raise bad_request(f'no kind "{kind}" is registered for version "{api_version}"')
-        body = compile_message(spec).decode(raw)
-    except (ValueError, RecursionError) as error:
-        raise bad_request(f"the protobuf body could not be decoded: {error}") from error
-    return {"kind": kind, "apiVersion": api_version, **body}
+    except ValueError as error:
+        raise _undecodable(error) from error
+    api_version = type_meta.get("apiVersion") or default_api_version
+    return api_version, type_meta.get("kind") or default_kind, raw
+
+
+def _undecodable(error: Exception) -> ApiError:
+    return bad_request(f"the protobuf body could not be decoded: {error}")
 
 
 def _open_envelope(data: bytes) -> tuple[JsonObject, bytes]:

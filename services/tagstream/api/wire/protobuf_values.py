@@ -1,13 +1,14 @@
 """Single values between Kubernetes JSON and protobuf payloads.
 
-Owns strings, base64 data, times, FieldsV1 and map entries; each pair `pack_`/`unpack_` is the
-inverse of the other. Messages are walked in `protobuf_messages.py`.
+Owns strings, base64 data, times, quantities, IntOrString, FieldsV1 and map entries; each pair
+`pack_`/`unpack_` is the inverse of the other. Messages are walked in `protobuf_messages.py`.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
@@ -17,6 +18,7 @@ import orjson
 from tagstream.api.wire.json_types import exceeds_depth
 from tagstream.api.wire.protobuf_wire import (
     DELIMITED,
+    VARINT,
     WireError,
     encode_delimited,
     encode_varint,
@@ -44,9 +46,10 @@ def unpack_string(data: bytes) -> str:
 
 
 def pack_base64(value: str | None) -> bytes:
-    """The bytes that a JSON string stands for."""
+    """The bytes that a JSON string stands for; line breaks are allowed, as in Go."""
+    text = (value or "").replace("\r", "").replace("\n", "")
     try:
-        return base64.b64decode(value or "", validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise WireError("illegal base64 data") from error
 
@@ -178,6 +181,64 @@ def unpack_string_list(data: bytes) -> list[str]:
         else:
             at = skip_field(data, tag & 7, at, end)
     return values
+
+
+def pack_quantity(value: str | float) -> bytes:
+    """The message Quantity, whose only field is its text; JSON may also have a plain number."""
+    return encode_delimited(_FIRST, (value if isinstance(value, str) else str(value)).encode())
+
+
+def unpack_quantity(data: bytes) -> str:
+    """The text of a Quantity. Whether it is a quantity is for the kind's schema to say."""
+    return str(_read_fields(data).get(_FIRST[0], b"0"), "utf-8")
+
+
+def pack_int_or_string(value: int | str) -> bytes:
+    """The message IntOrString: which of the two it is, the number, the text; all are written."""
+    if isinstance(value, str):
+        return b"\x08\x01\x10\x00" + encode_delimited(b"\x1a", value.encode())
+    return b"\x08\x00\x10" + encode_varint(value) + b"\x1a\x00"
+
+
+def unpack_int_or_string(data: bytes) -> int | str:
+    """The number, or the text; a third choice is refused."""
+    fields = _read_fields(data)
+    kind = fields.get(0x08, 0)
+    if kind == 0:
+        return to_signed(fields.get(0x10, 0), 32)
+    if kind == 1:
+        return str(fields.get(0x1A, b""), "utf-8")
+    raise WireError("impossible IntOrString.Type")
+
+
+def _read_fields(data: bytes) -> dict[int, Any]:
+    """The varints and payloads of a message by tag; the last of each counts."""
+    fields: dict[int, Any] = {}
+    at, end = 0, len(data)
+    while at < end:
+        tag, at = read_varint(data, at, end)
+        if tag & 7 == DELIMITED:
+            start, at = read_length(data, at, end)
+            fields[tag] = data[start:at]
+        elif tag & 7 == VARINT:
+            fields[tag], at = read_varint(data, at, end)
+        else:
+            at = skip_field(data, tag & 7, at, end)
+    return fields
+
+
+def unpack_numbers(unpack: Callable[[int], int]) -> Callable[[bytes], list[int]]:
+    """Makes the reader of packed varints from that of one."""
+
+    def read(data: bytes) -> list[int]:
+        numbers: list[int] = []
+        at, end = 0, len(data)
+        while at < end:
+            number, at = read_varint(data, at, end)
+            numbers.append(unpack(number))
+        return numbers
+
+    return read
 
 
 def pack_bool(value: bool) -> bytes:

@@ -1,16 +1,22 @@
-"""Field tables of core/v1: namespaces, secrets, config maps, service accounts, events."""
+"""Field tables of core/v1: namespaces, secrets, config maps, service accounts, events.
+
+Pods, what holds them and what they consist of are in the modules `core_v1_…` beside this one.
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+from tagstream.api.wire.protobuf_schemas.core_v1_references import (
+    LOCAL_OBJECT_REFERENCE,
+    OBJECT_REFERENCE,
+)
 from tagstream.api.wire.protobuf_schemas.meta_v1 import OBJECT_META, list_of
 from tagstream.api.wire.protobuf_schemas.model import (
-    FieldSpec,
-    FieldType,
     bytes_map,
     int32,
     message,
+    micro_time,
     optional_boolean,
     pointer,
     string,
@@ -21,17 +27,6 @@ from tagstream.api.wire.protobuf_schemas.model import (
     time,
 )
 
-LOCAL_OBJECT_REFERENCE: Final = message("LocalObjectReference", string(1, "name"))
-OBJECT_REFERENCE: Final = message(
-    "ObjectReference",
-    string(1, "kind"),
-    string(2, "namespace"),
-    string(3, "name"),
-    string(4, "uid"),
-    string(5, "apiVersion"),
-    string(6, "resourceVersion"),
-    string(7, "fieldPath"),
-)
 NAMESPACE_CONDITION: Final = message(
     "NamespaceCondition",
     string(1, "type", shown=True),
@@ -79,20 +74,21 @@ SERVICE_ACCOUNT: Final = message(
 EVENT_SERIES: Final = message(
     "EventSeries",
     int32(1, "count"),
-    FieldSpec(2, "lastObservedTime", FieldType.MICRO_TIME, always=True),
+    micro_time(2, "lastObservedTime"),
 )
+EVENT_SOURCE: Final = message("EventSource", string(1, "component"), string(2, "host"))
 EVENT: Final = message(
     "Event",
     struct(1, "metadata", OBJECT_META),
     struct(2, "involvedObject", OBJECT_REFERENCE),
     string(3, "reason"),
     string(4, "message"),
-    struct(5, "source", message("EventSource", string(1, "component"), string(2, "host"))),
+    struct(5, "source", EVENT_SOURCE),
     time(6, "firstTimestamp"),
     time(7, "lastTimestamp"),
     int32(8, "count"),
     string(9, "type"),
-    FieldSpec(10, "eventTime", FieldType.MICRO_TIME, always=True),
+    micro_time(10, "eventTime"),
     pointer(11, "series", EVENT_SERIES),
     string(12, "action"),
     pointer(13, "related", OBJECT_REFERENCE),
@@ -100,7 +96,7 @@ EVENT: Final = message(
     string(15, "reportingInstance", shown=True),
 )
 
-#: Kinds of the version `v1`.
+#: Kinds of the version `v1` that hold no pods.
 KINDS: Final = {
     "Namespace": NAMESPACE,
     "NamespaceList": list_of(NAMESPACE),

@@ -1,0 +1,1 @@
+"""Keeps the sample image streams and templates of a library in namespace openshift."""
