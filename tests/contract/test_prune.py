@@ -186,9 +186,7 @@ def test_what_goes_is_what_the_model_says_with_tags_moved_between_mark_and_sweep
             for stream, tag, place in marked_items
         }
         gone = lifted & expected_items(after, rules)
-        await check(
-            shared, after, gone, marked_images & expected_images(after, rules, gone)
-        )
+        await check(shared, after, gone, marked_images & expected_images(after, rules, gone))
 
     run_in(runner, work())
 

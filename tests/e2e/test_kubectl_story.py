@@ -178,11 +178,21 @@ def test_applying_twice_changes_nothing(kubectl: Kubectl, application: _Applicat
     assert [tag["name"] for tag in kubectl.read("is", "app")["spec"]["tags"]] == ["other"]
 
 
-def test_a_deployment_is_created_by_its_own_command(kubectl: Kubectl) -> None:
-    created = kubectl.attempt("create", "deployment", "web", "--image=placeholder:1")
-    if "unknown format" in created.err:
-        pytest.xfail("a current kubectl sends workloads as protobuf, of which only some are read")
-    assert created.out == "deployment.apps/web created\n"
+def test_workloads_are_created_and_changed_by_their_own_commands(kubectl: Kubectl) -> None:
+    """A current kubectl sends and reads them as protobuf."""
+    created = kubectl("create", "deployment", "web", "--image=placeholder:1")
+    assert created == "deployment.apps/web created\n"
+    assert kubectl("create", "job", "once", "--image=b:1").endswith("/once created\n")
+    nightly = kubectl("create", "cronjob", "nightly", "--image=b:1", "--schedule=0 3 * * *")
+    assert nightly.endswith("/nightly created\n")
+    kubectl("scale", "deployment", "web", "--replicas=3")
+    kubectl("set", "image", "deployment/web", "placeholder=new:2")
+    kubectl("set", "resources", "deployment/web", "--limits=memory=1Gi")
+    spec = kubectl.read("deployment", "web")["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    assert (spec["replicas"], container["image"]) == (3, "new:2")
+    assert container["resources"]["limits"] == {"memory": "1Gi"}
+    assert "new:2" in kubectl("describe", "deployment", "web")
 
 
 def test_labels_and_annotations_can_be_set_selected_and_taken_away(kubectl: Kubectl) -> None:

@@ -59,7 +59,7 @@ class ImageRoles:
 
 
 def serve_recorded_images(
-    registry: FakeRegistry, cases: Sequence[Case], built_for: str
+    registry: FakeRegistry, cases: Sequence[Case], built_for: str = ""
 ) -> ImageRoles:
     """Put the recorded registry's images into ours, with digests of their own for each use."""
     recorded = {

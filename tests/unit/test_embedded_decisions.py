@@ -107,7 +107,7 @@ def test_a_restart_prefers_the_remembered_ports_and_keeps_the_passwords() -> Non
     first = decide_state(None, options, 1)
     again = decide_state(first, options, 1)
     assert again == first
-    assert len({first.postgres_port, first.nats_port, *first.health_ports.values()}) == 6
+    assert len({first.postgres_port, first.nats_port, *first.health_ports.values()}) == 7
 
 
 def test_given_servers_take_the_place_of_the_embedded_ones() -> None:

@@ -18,21 +18,21 @@ def test_every_name_is_unique_and_says_its_unit() -> None:
 
 
 def test_counting_shows_in_the_text_form() -> None:
-    metrics.add(names.TAG_MOVES, cause="push")
-    metrics.add(names.TAG_MOVES, 2, cause="push")
-    metrics.put(names.RELAY_LAG, 7)
-    metrics.shift(names.RELAY_LAG, -2)
+    metrics.add(names.RELAY_PUBLISHED, stream="S")
+    metrics.add(names.RELAY_PUBLISHED, 2, stream="S")
+    metrics.put(names.WORKLOADS_FAILING, 7)
+    metrics.shift(names.WORKLOADS_FAILING, -2)
     with metrics.timed(names.MESSAGE_DURATION, consumer="c"):
         pass
     text = metrics.render().decode()
-    assert 'tagstream_tag_moves_total{cause="push"} 3.0' in text
-    assert "tagstream_relay_lag_positions 5.0" in text
+    assert 'tagstream_relay_published_total{stream="S"} 3.0' in text
+    assert f"{names.WORKLOADS_FAILING.name} 5.0" in text
     assert 'tagstream_message_duration_seconds_count{consumer="c"} 1.0' in text
 
 
 def test_undeclared_attributes_are_refused() -> None:
     with pytest.raises(ValueError, match="label"):
-        metrics.add(names.TAG_MOVES, stream="app")
+        metrics.add(names.RELAY_PUBLISHED, tag="prod")
 
 
 def test_a_metric_is_counted_as_its_kind() -> None:

@@ -99,9 +99,7 @@ async def mark(
         await mark_items(connection, threshold, rules.keep_tag_revisions)
         tell(Progress("reading images"))
         await mark_images(connection, threshold, rules.all_images)
-        return Marked(
-            position, marked_at, threshold, await count_marked(connection), bad, count
-        )
+        return Marked(position, marked_at, threshold, await count_marked(connection), bad, count)
 
 
 async def read_new_images(connection: Connection) -> set[tuple[str, str]]:

@@ -18,6 +18,7 @@ from tagstream.store.journal import transaction
 from tagstream.store.prune import PruneRun, finish_run, forget_runs, start_run
 from tagstream.store.prune_marks import open_marks, page_marked_images, page_marked_streams
 
+INTERNAL_REGISTRY = "image-registry.openshift-image-registry.svc:5000"
 _MARKINGS = 3
 _PAGE = 500
 _REMEMBERED = timedelta(days=30)
@@ -73,9 +74,7 @@ async def begin_run(
     """Notes a run, so that its figures have a place; None when its time has had its run."""
     async with database.connection() as connection:
         await forget_runs(connection, now - _REMEMBERED)
-        return await start_run(
-            connection, str(uuid.uuid4()), rules.to_json(), now, scheduled_for
-        )
+        return await start_run(connection, str(uuid.uuid4()), rules.to_json(), now, scheduled_for)
 
 
 async def prune(database: Database, run: PruneRun, sweep: Sweep) -> tuple[Marked, PruneRun]:

@@ -161,18 +161,14 @@ class Sweeper:
             gone = [(item.tag, item.seq) for item in items]
             _say(tx, {"namespace": stream.namespace, "name": stream.name, "items": gone})
             await shorten_stream(tx, before, after, gone, sweep.internal_registry)
-            await add_removed(
-                tx.connection, sweep.run, streams=int(is_first), items=len(items)
-            )
+            await add_removed(tx.connection, sweep.run, streams=int(is_first), items=len(items))
             await self._require_unused(tx, marked)
         return len(items)
 
     async def _require_unused(self, tx: Transaction, marked: MarkedStream) -> None:
         """The journal stays locked from here to the commit, so nothing can come after this."""
         head = await lock_journal(tx.connection)
-        if not await find_new_uses(
-            tx.connection, self._marked.threshold, self._read_to, head
-        ):
+        if not await find_new_uses(tx.connection, self._marked.threshold, self._read_to, head):
             return
         if (marked.namespace, marked.name) in await read_new_images(tx.connection):
             raise _Meanwhile(f"{marked.namespace}/{marked.name} came to be used")
@@ -183,9 +179,7 @@ class Sweeper:
             if await load_oldest(connection) > self._read_to:
                 raise MarksOutdated("the journal was trimmed during the run")
             head = await load_head(connection)
-            is_new = await find_new_uses(
-                connection, self._marked.threshold, self._read_to, head
-            )
+            is_new = await find_new_uses(connection, self._marked.threshold, self._read_to, head)
             is_new |= await self._find_watched(connection)
             if is_new:
                 await read_new_images(connection)

@@ -31,6 +31,8 @@ from tagstream.registry.limits import (
     parse_retry_after_s,
 )
 from tagstream.registry.tls import TlsContexts
+from tagstream.telemetry import metrics
+from tagstream.telemetry.names import REGISTRY_REQUEST_DURATION, REGISTRY_REQUESTS
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _SKIPPED_BODY_BYTES = 2048
@@ -99,11 +101,13 @@ class Transport:
         while True:
             outcome: Answer | RegistryError
             try:
-                outcome = await self._send_once(method, url, headers, ask, max_bytes, limit_s)
-                if outcome.status < 400:
-                    return outcome
+                with metrics.timed(REGISTRY_REQUEST_DURATION, method=method):
+                    outcome = await self._send_once(method, url, headers, ask, max_bytes, limit_s)
             except RegistryError as error:
                 outcome = error
+            metrics.add(REGISTRY_REQUESTS, method=method, code=str(outcome.status))
+            if isinstance(outcome, Answer) and outcome.status < 400:
+                return outcome
             wait_s = self._retry_in_s(outcome, attempt, ask, retry_timeouts=retry_timeouts)
             if wait_s is None:
                 if isinstance(outcome, RegistryError):

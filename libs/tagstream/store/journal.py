@@ -26,6 +26,8 @@ from tagstream.events.jobs import Job
 from tagstream.events.message import Message, format_timestamp
 from tagstream.events.outgoing import subject_of
 from tagstream.store.database import Connection, Database, Row, postgres_errors
+from tagstream.telemetry import metrics
+from tagstream.telemetry.names import JOURNAL_APPEND_DURATION
 
 Json = Mapping[str, object]
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
@@ -207,7 +209,8 @@ async def transaction(
         try:
             yield tx
             if not tx.is_empty and not dry_run:
-                tx.position = await connection.fetchval(_APPEND, tx.entry())
+                with metrics.timed(JOURNAL_APPEND_DURATION):
+                    tx.position = await connection.fetchval(_APPEND, tx.entry())
         except BaseException:
             await _roll_back(opened)
             raise

@@ -15,6 +15,9 @@ from tagstream.streams.image_stream import (
     TagReference,
 )
 
+# Where OpenShift's integrated registry answers inside a cluster. All services must agree on it.
+INTERNAL_REGISTRY = "image-registry.openshift-image-registry.svc:5000"
+
 
 def repository_of(namespace: str, name: str, spec_repository: str, internal_registry: str) -> str:
     """`status.dockerImageRepository`: inside the integrated registry when there is one (§4.1)."""

@@ -31,12 +31,13 @@ def find_schedule_warning(before: ImageStream, after: ImageStream, tag: str) -> 
     if followed is not None and will_move_again(after, followed):
         return _undone(after, tag, followed)
     if will_move_again(before, tag) and ref.source.kind != SourceKind.DOCKER_IMAGE:
-        old = before.spec_tags[tag].source
-        source = old.name if old is not None else ""
+        old = before.spec_tags[tag]
+        source = old.source.name if old.source is not None else ""
+        insecure = " --insecure" if old.import_policy.insecure else ""
         return (
             f"tag {tag} was imported on schedule from {source}; it is now set by hand and its "
             f"schedule has ended. To resume it, which will move the tag again: "
-            f"oc tag --scheduled {source} {after.name}:{tag}"
+            f"oc tag --scheduled{insecure} {source} {after.name}:{tag}"
         )
     return None
 

@@ -77,12 +77,6 @@ RELAY_PUBLISHED = Metric(
     "Facts and jobs the relay has published and the broker has stored.",
     ("stream",),
 )
-RELAY_LAG = Metric(
-    "tagstream_relay_lag_positions",
-    MetricKind.GAUGE,
-    "positions",
-    "Positions between the journal's head and the last one published.",
-)
 LEASE_HELD = Metric(
     "tagstream_lease_held",
     MetricKind.GAUGE,
@@ -115,15 +109,15 @@ REGISTRY_REQUESTS = Metric(
     "tagstream_registry_requests_total",
     MetricKind.COUNTER,
     "",
-    "Requests sent to image registries, by kind and HTTP status (0: no answer).",
-    ("kind", "code"),
+    "Requests sent to image registries, by method and HTTP status (0: no answer).",
+    ("method", "code"),
 )
 REGISTRY_REQUEST_DURATION = Metric(
     "tagstream_registry_request_duration_seconds",
     MetricKind.HISTOGRAM,
     "seconds",
-    "Time a registry took to answer.",
-    ("kind",),
+    "Time a registry took to answer, redirects included.",
+    ("method",),
     SLOW_BUCKETS,
 )
 IMPORTS = Metric(
@@ -146,13 +140,6 @@ IMPORTS_DUE = Metric(
     MetricKind.GAUGE,
     "",
     "Scheduled imports that are due and not yet asked for.",
-)
-TAG_MOVES = Metric(
-    "tagstream_tag_moves_total",
-    MetricKind.COUNTER,
-    "",
-    "Times a tag's pull spec changed, by what caused it.",
-    ("cause",),
 )
 KUBE_REQUESTS = Metric(
     "tagstream_kube_requests_total",
@@ -188,10 +175,37 @@ WORKLOADS_FAILING = Metric(
     "",
     "Workloads whose last reaction failed and waits for a retry.",
 )
+PRUNE_RUNS = Metric(
+    "tagstream_prune_runs_total",
+    MetricKind.COUNTER,
+    "",
+    "Scheduled runs of the pruner that completed or were refused.",
+    ("outcome",),
+)
+PRUNE_DURATION = Metric(
+    "tagstream_prune_duration_seconds",
+    MetricKind.HISTOGRAM,
+    "seconds",
+    "Time of a scheduled run of the pruner.",
+    (),
+    SLOW_BUCKETS,
+)
+PRUNED = Metric(
+    "tagstream_pruned_total",
+    MetricKind.COUNTER,
+    "",
+    "Images and history items that scheduled runs have removed.",
+    ("what",),
+)
+PRUNER_INSTALLED = Metric(
+    "tagstream_image_pruner_install_status",
+    MetricKind.GAUGE,
+    "",
+    "1 while the ImagePruner is suspended, 2 while it is enabled.",
+)
 
 HTTP_REQUEST_SPAN = SpanName("http.request", "One request to the api.", ("verb", "resource"))
 MESSAGE_SPAN = SpanName("message.handle", "One message in a handler.", ("consumer", "event_id"))
-RELAY_SPAN = SpanName("relay.publish", "One batch of facts going out.", ("count",))
 FETCH_SPAN = SpanName("import.fetch", "One import talking to a registry.", ("host", "mode"))
 REACTION_SPAN = SpanName(
     "trigger.react", "One workload compared with its tags.", ("kind", "namespace", "workload")

@@ -68,4 +68,5 @@ async def _examine(
             findings.insert(0, checks.not_running(str(directory.path)))
         else:
             findings += await checks.check_services(state.health_ports)
+            findings.append(await checks.check_samples(directory.kubeconfig))
     return findings

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -24,6 +24,7 @@ from tagstream.cli.doctor_report import (
     judge_disk,
     judge_lag,
     judge_migrations,
+    judge_samples,
     judge_services,
     judge_streams,
 )
@@ -36,6 +37,9 @@ from tagstream.embedded.external import (
 )
 from tagstream.embedded.readiness import fetch_service_ready
 from tagstream.errors import TagstreamError
+from tagstream.kube.client import KubeClient
+from tagstream.kube.config import load_cluster_config
+from tagstream.samples_manager.cluster import load_config
 from tagstream.store.database import Connection
 from tagstream.store.migrate import load_migrations
 
@@ -150,6 +154,16 @@ async def check_services(health_ports: Mapping[str, int]) -> list[Finding]:
         name: await fetch_service_ready("127.0.0.1", port) for name, port in health_ports.items()
     }
     return judge_services(ready)
+
+
+async def check_samples(kubeconfig: Path) -> Finding:
+    """What the samples' Config says of itself."""
+    try:
+        async with KubeClient(load_cluster_config(kubeconfig, {}), timeout_s=5) as client:
+            found = await load_config(client, datetime.now(UTC))
+    except TagstreamError as error:
+        return Finding("samples", Level.WARN, f"the api cannot be asked: {error}")
+    return judge_samples(None if found is None else found.status)
 
 
 def check_disk(path: Path) -> Finding:

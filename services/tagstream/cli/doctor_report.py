@@ -9,11 +9,19 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from tagstream.samples_manager.conditions import ConditionType, Truth
+from tagstream.samples_manager.config import State, Status
+
 _SKEW_WARN_S = 1.0
 _SKEW_FAIL_S = 30.0
 _DISK_WARN_BYTES = 2 * 1024**3
 _DISK_FAIL_BYTES = 256 * 1024**2
 _LAG_WARN_POSITIONS = 1000
+_SAMPLES_BAD = {
+    ConditionType.CONFIGURATION_VALID: Truth.FALSE,
+    ConditionType.SAMPLES_EXIST: Truth.UNKNOWN,
+    ConditionType.IMPORT_IMAGE_ERRORS_EXIST: Truth.TRUE,
+}
 
 
 class Level(StrEnum):
@@ -70,7 +78,7 @@ def judge_lag(newest_fact: int, newest_event: int) -> Finding:
     if behind == 0:
         return Finding("relay", Level.OK, f"every fact is published, up to position {newest_fact}")
     level = Level.FAIL if behind > _LAG_WARN_POSITIONS else Level.WARN
-    fix = "see that an api replica runs (it holds the relay) and reaches NATS"
+    fix = "see that a tag-tracker runs (it holds the relay) and reaches NATS"
     return Finding("relay", level, f"{behind} positions behind", fix)
 
 
@@ -100,6 +108,21 @@ def _judge_stream(name: str, consumers: int | None) -> Finding:
         fix = "start tag-tracker, importer and trigger-dispatcher; they make their own"
         return Finding(check, Level.WARN, "has no durable consumer", fix)
     return Finding(check, Level.OK, f"{consumers} durable consumers")
+
+
+def judge_samples(status: Status | None) -> Finding:
+    """What the samples' Config says; `None` if there is none yet."""
+    if status is None:
+        fix = "see logs/samples-manager-0.log in the data directory"
+        return Finding("samples", Level.WARN, "have no Config yet", fix)
+    for kind, bad in _SAMPLES_BAD.items():
+        condition = status.conditions[kind]
+        if condition.status is bad:
+            fix = "see `tagstream samples list`"
+            return Finding("samples", Level.WARN, condition.message or kind.value, fix)
+    if status.state == State.REMOVED:
+        return Finding("samples", Level.OK, "not installed; `tagstream up --samples` does")
+    return Finding("samples", Level.OK, f"{status.state}, library version {status.version}")
 
 
 def judge_services(ready: Mapping[str, bool]) -> list[Finding]:

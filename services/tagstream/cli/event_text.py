@@ -40,10 +40,11 @@ def _about(data: Mapping[str, object]) -> str:
 
 
 def _change(data: Mapping[str, object]) -> str:
-    if "oldImage" not in data and "newImage" not in data:
-        return ""
     old, new = (_short(_text(data, key)) for key in ("oldImage", "newImage"))
-    return f"{old or '(none)'} -> {new or '(none)'}"
+    if old == new:
+        # Another policy, or a workload: the pull specs tell more than the digests.
+        old, new = (_short_spec(_text(data, key)) for key in ("oldPullSpec", "newPullSpec"))
+    return f"{old or '(none)'} -> {new or '(none)'}" if old or new else ""
 
 
 def _workload(data: Mapping[str, object]) -> str:
@@ -77,6 +78,11 @@ def _text(data: Mapping[str, object], key: str) -> str:
 
 def _short(digest: str) -> str:
     return digest[:_SHORT_DIGEST_LENGTH]
+
+
+def _short_spec(pull_spec: str) -> str:
+    name, at, digest = pull_spec.partition("@")
+    return f"{name}{at}{_short(digest)}"
 
 
 def _printable(text: str) -> str:

@@ -44,6 +44,8 @@ def events(
     new. Text is one line an event; JSON is one CloudEvent a line.
     """
     try:
+        if event_type:
+            _check_type(event_type)
         subject = events_filter(namespace, event_type)
         start = parse_since(since) if since else None
     except InvalidInput as error:
@@ -55,3 +57,13 @@ def events(
         asyncio.run(show_events(url, subject, start, follow=follow, as_json=output == "json"))
     except KeyboardInterrupt:
         return
+
+
+def _check_type(event_type: str) -> None:
+    """Raises InvalidInput for a type that nobody emits: waiting for it would be in vain."""
+    from tagstream.events.facts import FACTS
+    from tagstream.events.subjects import noun_and_verb
+
+    known = sorted(".".join(noun_and_verb(name)) for name in FACTS)
+    if ".".join(noun_and_verb(event_type)) not in known:
+        raise InvalidInput("type", f"no event is called {event_type}; there are {', '.join(known)}")

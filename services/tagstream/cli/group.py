@@ -33,6 +33,7 @@ _SECTIONS: dict[str, dict[str, _Entry]] = {
             "dead_letters:dead_letters", "Messages that could not be handled; put them back."
         ),
         "triggers": _Entry("triggers:triggers", "Pause and resume workload triggers."),
+        "prune": _Entry("prune:prune", "Remove old history and images that nobody uses."),
         "samples": _Entry("samples:samples", "Sample streams and templates: what is there."),
     },
     "Run one service in the foreground (what containers run)": {
@@ -42,6 +43,7 @@ _SECTIONS: dict[str, dict[str, _Entry]] = {
         "trigger-dispatcher": _Entry(
             "service:trigger_dispatcher", "Patches workloads when a tag moves."
         ),
+        "pruner": _Entry("service:pruner", "Removes what nobody uses, on schedule."),
         "samples-manager": _Entry(
             "service:samples_manager", "Keeps the sample streams and templates."
         ),

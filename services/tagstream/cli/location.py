@@ -25,6 +25,7 @@ def data_dir_option(command: _Command) -> _Command:
         "--data-dir",
         type=click.Path(path_type=Path, file_okay=False),
         metavar="DIR",
+        envvar="TAGSTREAM_DATA_DIR",
         default=lambda: default_data_dir(os.environ),
         show_default="the user's data directory",
         help="Where the stack keeps everything.",

@@ -29,6 +29,7 @@ tag_tracker = _service_command("tag-tracker", "Run the service that decides what
 trigger_dispatcher = _service_command(
     "trigger-dispatcher", "Run the service that patches workloads."
 )
+pruner = _service_command("pruner", "Run the service that removes what nobody uses.")
 samples_manager = _service_command(
     "samples-manager", "Run the service that keeps the sample streams."
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tagstream.embedded.failures import SetupError
 
-SERVICES = ("api", "importer", "tag-tracker", "trigger-dispatcher", "samples-manager")
+SERVICES = ("api", "importer", "tag-tracker", "trigger-dispatcher", "samples-manager", "pruner")
 MOST_REPLICAS = 16
 
 
@@ -106,7 +106,6 @@ def _api(shared: Shared) -> dict[str, str]:
         "TAGSTREAM_API_TLS_KEY_FILE": str(shared.server_key),
         "TAGSTREAM_API_CLIENT_CA_FILE": str(shared.ca_certificate),
         "TAGSTREAM_API_TOKEN_KEY_FILE": str(shared.token_key),
-        "TAGSTREAM_API_ADVERTISED_URL": shared.api_url,
         **_secret_key(shared),
     }
 
@@ -131,4 +130,5 @@ _ADDITIONS = {
     "tag-tracker": _secret_key,
     "trigger-dispatcher": _trigger_dispatcher,
     "samples-manager": _samples_manager,
+    "pruner": lambda shared: {},
 }

@@ -184,6 +184,8 @@ class _Stack:
             health_port = state.health_ports[replica]
             specs[service].append(self._service_spec(service, replica, health_port, shared))
 
+        alone = specs["importer"] + specs["tag-tracker"] + specs["pruner"]
+
         async def client(service: str, account: str, kubeconfig: Path) -> None:
             await save_service_kubeconfig(kubeconfig, pki, state.api_url, account)
             await self._start_each(specs[service])
@@ -196,7 +198,7 @@ class _Stack:
                 client("samples-manager", SAMPLES_ACCOUNT, shared.samples_kubeconfig),
             )
 
-        await _all(api_then_clients(), self._start_each(specs["importer"] + specs["tag-tracker"]))
+        await _all(api_then_clients(), self._start_each(alone))
 
     async def _start_each(self, specs: Sequence[ProcessSpec]) -> None:
         await _all(*(self._supervisor.start(spec, stage=_SERVICES) for spec in specs))

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field
+
+from tagstream.telemetry.settings import ServiceSettings
 
 
-class Settings(BaseSettings):
-    """Read once at the start; wrong values stop it with all of them listed."""
+class Settings(ServiceSettings):
+    """What this service reads besides what all services do."""
 
-    model_config = SettingsConfigDict(env_prefix="TAGSTREAM_", frozen=True)
-
-    postgres_url: SecretStr = Field(description="Postgres, as postgresql://user@host/database")
-    nats_url: SecretStr = Field(description="NATS servers, separated by commas")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    health_host: str = "127.0.0.1"
-    health_port: int = Field(default=0, ge=0, le=65535, description="0 lets the system choose")
-    replica: str = Field(default="", description="a name for this process in its log lines")
     secret_key_file: Path | None = Field(
         default=None, description="the keys that Secrets are sealed with, the same as the api's"
     )

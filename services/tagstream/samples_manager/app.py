@@ -52,14 +52,14 @@ async def serve(settings: Settings, stop: Stop) -> None:
         checks["postgres"] = probe.healthy
         del checks["start"]
         _log.info("samples-manager ready", library=str(settings.samples_library or "shipped"))
-        deps = build_deps(settings, kube)
         lease = Lease(database, LEASE)
+        deps = build_deps(settings, kube, lease)
         async with asyncio.TaskGroup() as group:
             group.create_task(probe.run(stop.event))
             group.create_task(lease.hold(stop.event, lambda: Keeper(deps).run()))
 
 
-def build_deps(settings: Settings, kube: KubeClient) -> Deps:
+def build_deps(settings: Settings, kube: KubeClient, lease: Lease) -> Deps:
     """What the keeper needs."""
     return Deps(
         kube=kube,
@@ -68,6 +68,7 @@ def build_deps(settings: Settings, kube: KubeClient) -> Deps:
         machine=platform.machine(),
         clock=lambda: datetime.now(UTC),
         resync_s=settings.samples_resync_s,
+        is_ours=lease.check,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,7 +15,8 @@ from tagstream.samples_manager.config import State
 class Deps:
     """`wished` is the state of a Config that has to be made; `machine` is this machine's CPU.
 
-    `resync_s` is the longest time between two looks.
+    `resync_s` is the longest time between two looks. `is_ours` says whether we still hold the
+    lease, by the database's clock.
     """
 
     kube: KubeClient
@@ -24,3 +25,4 @@ class Deps:
     machine: str
     clock: Callable[[], datetime]
     resync_s: float
+    is_ours: Callable[[], Awaitable[bool]]

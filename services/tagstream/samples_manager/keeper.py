@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import structlog
 
-from tagstream.errors import InvalidInput, TagstreamError
+from tagstream.errors import Conflict, InvalidInput, TagstreamError
 from tagstream.samples_manager.actions import Action
 from tagstream.samples_manager.bootstrap import build_first_config, needs_promotion
 from tagstream.samples_manager.cluster import (
@@ -106,6 +106,9 @@ class Keeper:
             return True
         library = await asyncio.to_thread(self._load_library, config)
         plan = decide(await load_world(deps.kube, config, library, now))
+        if plan.actions and not await deps.is_ours():
+            # Frozen or cut off meanwhile: what was decided is no longer ours to do.
+            raise Conflict("the lease is held by another process")
         try:
             await self._perform(plan.actions)
         except TagstreamError as error:

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pydantic import Field
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
-INTERNAL_REGISTRY = "image-registry.openshift-image-registry.svc:5000"
+from tagstream.streams.pull_spec import INTERNAL_REGISTRY
+from tagstream.telemetry.settings import ServiceSettings
 
 
-class Settings(BaseSettings):
-    """Read once at the start; wrong values stop it with all of them listed."""
+class Settings(ServiceSettings):
+    """What this service reads besides what all services do."""
 
-    model_config = SettingsConfigDict(env_prefix="TAGSTREAM_", frozen=True)
-
-    postgres_url: SecretStr = Field(description="Postgres, as postgresql://user@host/database")
-    nats_url: SecretStr = Field(description="NATS servers, separated by commas")
-    nats_replicas: int = Field(default=1, ge=1, le=5, description="copies of each NATS stream")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    health_host: str = "127.0.0.1"
-    health_port: int = Field(default=0, ge=0, le=65535, description="0 lets the system choose")
-    replica: str = Field(default="", description="a name for this process in its log lines")
     internal_registry: str = Field(
         default=INTERNAL_REGISTRY,
         description="host of the integrated registry, the same as the api's; may be empty",

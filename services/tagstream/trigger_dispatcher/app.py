@@ -65,7 +65,7 @@ async def serve(settings: Settings, stop: Stop) -> None:
             settings.nats_url.get_secret_value(), name=SERVICE, on_closed=stop.request, timeout_s=30
         )
         stack.push_async_callback(nats.close)
-        consumers = build_consumers(nats, deps)
+        consumers = build_consumers(nats, deps, settings.nats_replicas)
         probe = PostgresProbe(deps.database)
         for number, consumer in enumerate(consumers):
             checks[f"consumer-{number}"] = consumer.healthy
@@ -108,7 +108,7 @@ async def build_deps(settings: Settings) -> AsyncIterator[Deps]:
         await database.close()
 
 
-def build_consumers(nats: Client, deps: Deps) -> list[Consumer]:
+def build_consumers(nats: Client, deps: Deps, replicas: int = 1) -> list[Consumer]:
     """The durables of this service; one tag's changes are handled one after another."""
     handlers: list[tuple[str, str, EventHandler]] = [
         ("trigger-dispatcher-tag-changed", TagChanged.TYPE, on_tag_changed),
@@ -118,7 +118,7 @@ def build_consumers(nats: Client, deps: Deps) -> list[Consumer]:
     consumers: list[Consumer] = []
 
     async def ensure() -> None:
-        await ensure_streams(nats.jetstream())
+        await ensure_streams(nats.jetstream(), replicas)
 
     for durable, event_type, handler in handlers:
         handle = build_handler(durable, _with(deps, handler))

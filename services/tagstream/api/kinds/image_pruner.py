@@ -13,7 +13,8 @@ from tagstream.api.wire.field_errors import FieldError, invalid_value, unsupport
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.table import Cell
 from tagstream.errors import InvalidInput
-from tagstream.pruning.image_pruner import GROUP, KIND, NAME as CLUSTER, RESOURCE, VERSION
+from tagstream.pruning.image_pruner import GROUP, KIND, RESOURCE, VERSION
+from tagstream.pruning.image_pruner import NAME as CLUSTER
 from tagstream.pruning.rules import DEFAULT_SCHEDULE, check_age
 from tagstream.pruning.schedule import parse_schedule
 
@@ -34,15 +35,15 @@ def _validate(new: JsonObject, old: JsonObject | None) -> list[FieldError]:
     spec = new.get("spec") or {}
     errors: list[FieldError] = []
     if spec.get("schedule"):
-        errors += _refusal("spec.schedule", spec["schedule"], lambda: parse_schedule(spec["schedule"]))
+        schedule = spec["schedule"]
+        errors += _refusal("spec.schedule", schedule, lambda: parse_schedule(schedule))
     duration = spec.get("keepYoungerThanDuration")
     if duration is not None:
         path = "spec.keepYoungerThanDuration"
         errors += _refusal(path, duration, lambda: check_age(path, duration))
-    for name in ("keepYoungerThan", "keepTagRevisions"):
-        if (spec.get(name) or 0) < 0:
-            detail = "must be greater than or equal to 0"
-            errors.append(invalid_value(f"spec.{name}", spec[name], detail))
+    if (spec.get("keepYoungerThan") or 0) < 0:
+        detail = "must be greater than or equal to 0"
+        errors.append(invalid_value("spec.keepYoungerThan", spec["keepYoungerThan"], detail))
     if spec.get("logLevel") not in (None, *_LOG_LEVELS):
         errors.append(unsupported_value("spec.logLevel", spec["logLevel"], _LOG_LEVELS))
     return errors

@@ -1,0 +1,170 @@
+"""`tagstream prune`: what nobody uses; removes it, or says why an image stays.
+
+Owns arguments and the order of work; what is printed is prune_output.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tagstream.cli.location import data_dir_option, postgres_url
+from tagstream.errors import InvalidInput
+from tagstream.pruning.rules import PruneRules, check_age, check_revisions
+
+if TYPE_CHECKING:
+    from tagstream.cli.prune_output import Output
+    from tagstream.store.database import Database
+
+
+@click.command(short_help="Remove old history and images that nobody uses.")
+@data_dir_option
+@click.option("--dry-run", is_flag=True, help="Say what would go (the default).")
+@click.option("--confirm", is_flag=True, help="Remove it.")
+@click.option("--why", metavar="DIGEST", help="Say what keeps an image, or that nothing does.")
+@click.option(
+    "--keep-tag-revisions",
+    type=int,
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="Keep the N newest items of each tag.",
+)
+@click.option(
+    "--keep-younger-than",
+    default="60m",
+    show_default=True,
+    metavar="DURATION",
+    help="Keep what is younger; h, m and s, like 1h30m.",
+)
+@click.option(
+    "--all/--no-all",
+    "all_images",
+    default=True,
+    show_default="--all",
+    help="--no-all removes only images that were pushed here (image.managed).",
+)
+@click.option(
+    "--ignore-invalid-refs",
+    is_flag=True,
+    help="Go on though workloads name images that cannot be read; else nothing is touched.",
+)
+@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text")
+def prune(
+    data_dir: Path,
+    dry_run: bool,
+    confirm: bool,
+    why: str | None,
+    keep_tag_revisions: int,
+    keep_younger_than: str,
+    all_images: bool,
+    ignore_invalid_refs: bool,
+    output: str,
+) -> None:
+    """Remove history items and images that no tag and no workload uses.
+
+    Kept are the newest revisions of each tag, whatever is young, what pods and workloads name, and
+    the images of a manifest list that is kept. Without --confirm nothing is changed. It may run
+    beside everything else: what comes to be used meanwhile stays.
+
+    Blobs and manifests in registries are NOT deleted yet: only API objects are removed.
+    """
+    from tagstream.cli.prune_output import build_output
+
+    if sum((dry_run, confirm, why is not None)) > 1:
+        raise click.UsageError("choose one of --dry-run, --confirm and --why")
+    rules = _rules(keep_tag_revisions, keep_younger_than, all_images, ignore_invalid_refs)
+    digest = _digest(why)
+    url = postgres_url(data_dir, os.environ)
+    shown = build_output(output, rules)
+    sys.exit(asyncio.run(_work(url, rules, shown, confirm, digest)))
+
+
+def _rules(revisions: int, age: str, all_images: bool, ignores: bool) -> PruneRules:
+    try:
+        return PruneRules(
+            check_revisions("--keep-tag-revisions", revisions),
+            check_age("--keep-younger-than", age),
+            all_images,
+            ignores,
+        )
+    except InvalidInput as error:
+        raise click.UsageError(str(error), click.get_current_context()) from error
+
+
+def _digest(why: str | None) -> str | None:
+    from tagstream.images.digest import is_digest
+
+    if why is not None and not is_digest(why):
+        raise click.UsageError(
+            f"--why: {why!r} is no digest; write it like sha256: and 64 hex digits",
+            click.get_current_context(),
+        )
+    return why
+
+
+async def _work(
+    url: str, rules: PruneRules, output: Output, confirm: bool, digest: str | None
+) -> int:
+    from tagstream.pruning.marking import BadReferences
+    from tagstream.store.database import Database
+
+    database = await Database.connect(url, name="cli", size=2)
+    try:
+        if confirm:
+            await _confirm(database, rules, output)
+        else:
+            await _look(database, rules, output, digest)
+    except BadReferences as error:
+        output.refused(error)
+        return 1
+    finally:
+        output.close()
+        await database.close()
+    return 0
+
+
+async def _look(database: Database, rules: PruneRules, output: Output, digest: str | None) -> None:
+    from datetime import UTC, datetime
+
+    from tagstream.pruning.explaining import explain
+    from tagstream.pruning.runs import preview
+
+    async with preview(database, rules, datetime.now(UTC), output.tell) as found:
+        output.close()
+        if digest is not None:
+            output.explained(await explain(found, rules, digest))
+        else:
+            await output.previewed(found)
+
+
+async def _confirm(database: Database, rules: PruneRules, output: Output) -> None:
+    from datetime import UTC, datetime
+
+    from tagstream.pruning.marking import BadReferences
+    from tagstream.pruning.runs import INTERNAL_REGISTRY, begin_run, prune, refuse_run
+    from tagstream.pruning.sweeping import Sweep
+
+    run = await begin_run(database, rules, datetime.now(UTC))
+    assert run is not None
+    sweep = Sweep(
+        run=run.id,
+        actor=getpass.getuser(),
+        cause="tagstream prune --confirm",
+        rules=rules,
+        internal_registry=os.environ.get("TAGSTREAM_INTERNAL_REGISTRY", INTERNAL_REGISTRY),
+        tell=output.tell,
+    )
+    try:
+        marked, ended = await prune(database, run, sweep)
+    except BadReferences as error:
+        await refuse_run(database, run, datetime.now(UTC), str(error))
+        raise
+    output.close()
+    output.pruned(marked, ended)

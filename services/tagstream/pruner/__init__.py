@@ -1,0 +1,1 @@
+"""The pruner: removes history items and images that nobody uses, on the ImagePruner's schedule."""

@@ -1,0 +1,330 @@
+"""The samples-manager of a running stack: installs, reverts, skips, removes, refuses, retries.
+
+One stack of its own with a small library, whose images one registry has and another has not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import textwrap
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes.registry import FakeRegistry
+from fakes.stack import Stack, start_stack
+from tagstream.errors import InvalidInput, NotFound
+from tagstream.kube.client import KubeClient
+from tagstream.kube.resources import ResourceType
+from tagstream.samples_manager.cluster import CONFIG_MAPS, CONFIGS, STREAMS, TEMPLATES
+from tagstream.samples_manager.objects import MANAGED, OWN_NAMESPACE, TAG_MAP, VERSION, mappings
+
+pytestmark = pytest.mark.xdist_group("samples")
+
+_PROCESSED = ResourceType("template.openshift.io/v1", "Template", "processedtemplates")
+_NAMESPACE = "openshift"
+_MANIFEST = """\
+name: test
+version: "{version}"
+files:
+- {{path: ruby.yaml, kind: ImageStream}}
+- {{path: php.yaml, kind: ImageStream}}
+- {{path: shop.yaml, kind: Template}}
+"""
+_STREAM = """\
+apiVersion: image.openshift.io/v1
+kind: ImageStream
+metadata: {{name: {name}, labels: {{of: library}}}}
+spec:
+  tags:
+  - name: "1"
+    from: {{kind: DockerImage, name: "{registry}/samples/{name}:1"}}
+    importPolicy: {{insecure: true}}
+  - name: latest
+    from: {{kind: ImageStreamTag, name: "1"}}
+"""
+_TEMPLATE = """\
+apiVersion: template.openshift.io/v1
+kind: Template
+metadata: {name: shop, annotations: {description: A shop.}}
+objects:
+- apiVersion: v1
+  kind: Secret
+  metadata: {name: "${NAME}", namespace: elsewhere}
+  stringData: {password: "${PASSWORD}", count: "${{COUNT}}"}
+parameters:
+- {name: NAME, value: shop}
+- {name: COUNT, value: "3"}
+- {name: PASSWORD, generate: expression, from: "[a-zA-Z0-9]{8}"}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """The stack, its library and the registry that has `samples/ruby` only."""
+
+    stack: Stack
+    library: Path
+    registry: FakeRegistry
+
+    def write(self, name: str, content: str) -> None:
+        (self.library / f"{name}.yaml").write_text(textwrap.dedent(content))
+
+    def release(self, version: str) -> None:
+        self.write("manifest", _MANIFEST.format(version=version))
+
+
+@pytest.fixture(scope="module")
+def samples() -> Iterator[Samples]:
+    folder = Path(tempfile.mkdtemp(prefix="tagstream-samples-"))
+    folder.chmod(0o755)
+    registry = FakeRegistry()
+    registry.start_in_thread()
+    registry.add_image("samples/ruby", "1")
+    library = folder / "library"
+    library.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TAGSTREAM_SAMPLES_LIBRARY", str(library))
+        found = Samples(Stack(folder, ""), library, registry)
+        for name in ("ruby", "php"):
+            found.write(name, _STREAM.format(name=name, registry=registry.host))
+        found.write("shop", _TEMPLATE)
+        found.release("1")
+        stack = start_stack(folder / "data", "--samples")
+    try:
+        yield Samples(stack, library, registry)
+    finally:
+        stack.stop()
+        registry.stop_in_thread()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def kube(samples: Samples) -> AsyncIterator[KubeClient]:
+    """The administrator, with everything installed and the library as it was at first."""
+    async with KubeClient(samples.stack.cluster) as client:
+        await until(lambda: holds(client, "SamplesExist"), samples.stack)
+        yield client
+
+
+async def until(condition: Callable[[], Awaitable[bool]], stack: Stack) -> None:
+    for _ in range(300):
+        try:
+            if await condition():
+                return
+        except NotFound:
+            pass
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"not within 30 s\n{stack.logs()}")
+
+
+async def condition_of(kube: KubeClient, kind: str) -> dict[str, Any]:
+    config: Any = await kube.get(CONFIGS, None, "cluster")
+    conditions = mappings(config.get("status", {}).get("conditions"))
+    return next((one for one in conditions if one["type"] == kind), {})
+
+
+async def holds(kube: KubeClient, kind: str, status: str = "True") -> bool:
+    return bool((await condition_of(kube, kind)).get("status") == status)
+
+
+async def stream(kube: KubeClient, name: str = "ruby") -> Any:
+    return await kube.get(STREAMS, _NAMESPACE, name)
+
+
+async def configure(kube: KubeClient, **spec: object) -> None:
+    await kube.patch(CONFIGS, None, "cluster", {"spec": spec})
+
+
+async def is_gone(kube: KubeClient, resource: ResourceType, namespace: str, name: str) -> bool:
+    try:
+        await kube.get(resource, namespace, name)
+    except NotFound:
+        return True
+    return False
+
+
+async def test_samples_carry_our_mark_and_are_imported(samples: Samples, kube: KubeClient) -> None:
+    found = await stream(kube)
+    assert found["metadata"]["labels"] == {"of": "library", MANAGED: "true"}
+    assert found["metadata"]["annotations"][VERSION] == "1"
+    template: Any = await kube.get(TEMPLATES, _NAMESPACE, "shop")
+    assert template["metadata"]["labels"][MANAGED] == "true"
+
+    async def imported() -> bool:
+        tags = mappings((await stream(kube)).get("status", {}).get("tags"))
+        return {one["tag"] for one in tags if one.get("items")} == {"1", "latest"}
+
+    await until(imported, samples.stack)
+    images: Any = await kube.get(CONFIG_MAPS, OWN_NAMESPACE, TAG_MAP)
+    assert images["data"]["ruby_1"] == f"{samples.registry.host}/samples/ruby:1"
+
+
+async def test_a_failed_import_is_told_and_recovers(samples: Samples, kube: KubeClient) -> None:
+    await until(lambda: holds(kube, "ImportImageErrorsExist"), samples.stack)
+    assert (await condition_of(kube, "ImportImageErrorsExist"))["reason"] == "php"
+    told: Any = await kube.get(CONFIG_MAPS, OWN_NAMESPACE, "php")
+    assert set(told["data"]) == {"1"}
+    samples.registry.add_image("samples/php", "1")
+    # Ten minutes ago, so that the next look retries.
+    marks = {"samples.tagstream.dev/retried-at": "2020-01-01T00:00:00Z"}
+    await kube.patch(CONFIG_MAPS, OWN_NAMESPACE, "php", {"metadata": {"annotations": marks}})
+    await until(lambda: holds(kube, "ImportImageErrorsExist", "False"), samples.stack)
+    await until(lambda: is_gone(kube, CONFIG_MAPS, OWN_NAMESPACE, "php"), samples.stack)
+
+
+async def test_an_edit_without_the_annotation_is_reverted_and_tags_stay(
+    samples: Samples, kube: KubeClient
+) -> None:
+    body = await stream(kube)
+    body["metadata"]["annotations"].pop(VERSION)
+    body["metadata"]["labels"]["mine"] = "yes"
+    body["spec"]["tags"][0]["from"]["name"] = f"{samples.registry.host}/samples/other:1"
+    body["spec"]["tags"].append({"name": "mine", "from": {"kind": "ImageStreamTag", "name": "1"}})
+    await kube.update(STREAMS, _NAMESPACE, "ruby", body)
+
+    async def reverted() -> bool:
+        return VERSION in (await stream(kube))["metadata"].get("annotations", {})
+
+    await until(reverted, samples.stack)
+    after = await stream(kube)
+    sources = {tag["name"]: tag["from"]["name"] for tag in after["spec"]["tags"]}
+    assert sources["1"] == f"{samples.registry.host}/samples/ruby:1"
+    assert "mine" in sources
+    assert "mine" not in after["metadata"]["labels"]
+
+
+async def test_a_deleted_sample_comes_back(samples: Samples, kube: KubeClient) -> None:
+    before = (await stream(kube))["metadata"]["uid"]
+    await kube.delete(STREAMS, _NAMESPACE, "ruby")
+
+    async def is_back() -> bool:
+        return bool((await stream(kube))["metadata"]["uid"] != before)
+
+    await until(is_back, samples.stack)
+
+
+async def test_a_skipped_stream_is_left_alone_until_it_is_wanted_again(
+    samples: Samples, kube: KubeClient
+) -> None:
+    async def marked(value: str) -> bool:
+        return bool((await stream(kube))["metadata"]["labels"][MANAGED] == value)
+
+    await configure(kube, skippedImagestreams=["ruby"])
+    await until(lambda: marked("false"), samples.stack)
+    await kube.delete(STREAMS, _NAMESPACE, "ruby")
+    await kube.delete(STREAMS, _NAMESPACE, "php")
+    await until(lambda: _there(kube, "php"), samples.stack)
+    assert await is_gone(kube, STREAMS, _NAMESPACE, "ruby")
+    await configure(kube, skippedImagestreams=[])
+    await until(lambda: marked("true"), samples.stack)
+
+
+async def _there(kube: KubeClient, name: str) -> bool:
+    return bool(await stream(kube, name))
+
+
+async def test_a_broken_library_changes_nothing_and_is_told(
+    samples: Samples, kube: KubeClient
+) -> None:
+    before = await stream(kube)
+    samples.write("ruby", "kind: [")
+    await configure(kube, skippedTemplates=["no-such"])
+    await until(lambda: holds(kube, "SamplesExist", "Unknown"), samples.stack)
+    told = await condition_of(kube, "SamplesExist")
+    assert told["reason"] == "FileSystemError"
+    assert "ruby.yaml: bad YAML" in told["message"]
+    assert (await stream(kube))["metadata"]["uid"] == before["metadata"]["uid"]
+    samples.write("ruby", _STREAM.format(name="ruby", registry=samples.registry.host))
+    await configure(kube, skippedTemplates=[])
+    await until(lambda: holds(kube, "SamplesExist"), samples.stack)
+
+
+async def test_a_new_version_marks_every_sample(samples: Samples, kube: KubeClient) -> None:
+    samples.release("2")
+    await configure(kube, skippedTemplates=["wake-up"])
+
+    async def is_new() -> bool:
+        return bool((await stream(kube))["metadata"]["annotations"][VERSION] == "2")
+
+    await until(is_new, samples.stack)
+    config: Any = await kube.get(CONFIGS, None, "cluster")
+    assert config["spec"]["managementState"] == "Managed"
+    await configure(kube, skippedTemplates=[])
+
+
+async def test_an_unknown_management_state_is_refused(kube: KubeClient) -> None:
+    with pytest.raises(InvalidInput, match="should match"):
+        await configure(kube, managementState="Sometimes")
+
+
+async def test_a_template_is_processed_on_request(kube: KubeClient) -> None:
+    template: Any = await kube.get(TEMPLATES, _NAMESPACE, "shop")
+    template["metadata"] = {"name": "shop"}
+    made: Any = await kube.create(_PROCESSED, "default", template)
+    secret = made["objects"][0]
+    assert secret["metadata"] == {"name": "shop"}
+    assert secret["stringData"]["count"] == 3
+    assert len(secret["stringData"]["password"]) == 8
+    again: Any = await kube.create(_PROCESSED, "default", template)
+    assert again["objects"][0]["stringData"] != secret["stringData"]
+    template["parameters"].append({"name": "DB", "required": True})
+    with pytest.raises(InvalidInput, match="parameter DB is required and must be specified"):
+        await kube.create(_PROCESSED, "default", template)
+
+
+async def test_a_template_with_a_wrong_parameter_is_refused(kube: KubeClient) -> None:
+    body = {
+        "apiVersion": "template.openshift.io/v1",
+        "kind": "Template",
+        "metadata": {"name": "wrong"},
+        "objects": [],
+        "parameters": [{"name": "A-B"}],
+    }
+    with pytest.raises(InvalidInput, match=r"parameters\[0\].name"):
+        await kube.create(TEMPLATES, "default", body)
+
+
+async def test_removed_takes_ours_and_leaves_the_rest(samples: Samples, kube: KubeClient) -> None:
+    mine = {
+        "apiVersion": "image.openshift.io/v1",
+        "kind": "ImageStream",
+        "metadata": {"name": "myapp"},
+    }
+    await kube.create(STREAMS, _NAMESPACE, mine)
+    await configure(kube, managementState="Removed")
+
+    async def removed() -> bool:
+        status: Any = (await kube.get(CONFIGS, None, "cluster"))["status"]
+        return bool(status["managementState"] == "Removed") and await holds(
+            kube, "RemovePending", "False"
+        )
+
+    await until(removed, samples.stack)
+    left = {item["metadata"]["name"] for item in mappings([*(await _all(kube, STREAMS))])}
+    assert left == {"myapp"}
+    assert await _all(kube, TEMPLATES) == []
+    assert await kube.get(CONFIG_MAPS, OWN_NAMESPACE, TAG_MAP)
+    await configure(kube, managementState="Managed")
+    await until(lambda: holds(kube, "SamplesExist"), samples.stack)
+
+
+async def _all(kube: KubeClient, resource: ResourceType) -> list[dict[str, Any]]:
+    return list((await kube.list(resource, _NAMESPACE)).items)
+
+
+async def test_a_deleted_config_is_made_anew(samples: Samples, kube: KubeClient) -> None:
+    before: Any = await kube.get(CONFIGS, None, "cluster")
+    await kube.delete(CONFIGS, None, "cluster")
+
+    async def is_new() -> bool:
+        found: Any = await kube.get(CONFIGS, None, "cluster")
+        return bool(found["metadata"]["uid"] != before["metadata"]["uid"])
+
+    await until(is_new, samples.stack)
+    await until(lambda: holds(kube, "SamplesExist"), samples.stack)
