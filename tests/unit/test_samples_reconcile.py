@@ -183,8 +183,7 @@ def test_without_the_annotation_a_sample_is_reverted_and_its_own_tags_stay(
 
 
 def test_a_stream_of_somebody_else_is_never_touched(installed: World) -> None:
-    mine = {"ruby": stream("ruby"), "myapp": stream("myapp")}
-    before = replace(installed, streams=installed.streams | {"myapp": mine["myapp"]})
+    before = replace(installed, streams={**installed.streams, "myapp": stream("myapp")})
     after, done = settle(change(before, managementState="Removed"))
     assert set(after.streams) == {"myapp"}
     assert "myapp" not in {name for _, name, _ in done}

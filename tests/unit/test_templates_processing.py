@@ -117,7 +117,9 @@ def test_values_cannot_make_a_small_template_huge() -> None:
     with pytest.raises(TooLarge):
         Substitution({"A": "x" * 1_000_000}).put_into(["${A}"] * 100)
     big = {"name": "A", "value": "x" * 1_000_000}
-    _, errors = process_template({"objects": [secret(l=["${A}"] * 100)], "parameters": [big]}, max)
+    _, errors = process_template(
+        {"objects": [secret(l=["${A}"] * 100)], "parameters": [big]}, counting()
+    )
     assert "more than" in str(errors[0])
 
 

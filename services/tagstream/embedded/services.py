@@ -7,7 +7,7 @@ them. Pure apart from the interpreter's own path.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -124,7 +124,7 @@ def _samples_manager(shared: Shared) -> dict[str, str]:
     return {"TAGSTREAM_KUBECONFIG": str(shared.samples_kubeconfig)} | wished
 
 
-_ADDITIONS = {
+_ADDITIONS: Mapping[str, Callable[[Shared], dict[str, str]]] = {
     "api": _api,
     "importer": _secret_key,
     "tag-tracker": _secret_key,
