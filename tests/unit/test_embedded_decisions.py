@@ -36,6 +36,7 @@ def test_every_service_runs_once_unless_said_otherwise() -> None:
         "tag-tracker": 1,
         "trigger-dispatcher": 1,
         "samples-manager": 1,
+        "pruner": 1,
     }
 
 
@@ -107,7 +108,7 @@ def test_a_restart_prefers_the_remembered_ports_and_keeps_the_passwords() -> Non
     first = decide_state(None, options, 1)
     again = decide_state(first, options, 1)
     assert again == first
-    assert len({first.postgres_port, first.nats_port, *first.health_ports.values()}) == 7
+    assert len({first.postgres_port, first.nats_port, *first.health_ports.values()}) == 8
 
 
 def test_given_servers_take_the_place_of_the_embedded_ones() -> None:

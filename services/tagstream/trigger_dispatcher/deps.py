@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from tagstream.kube.client import KubeClient
 from tagstream.store.database import Connection, Database
+from tagstream.trigger_dispatcher.gathering import Gathering
 from tagstream.trigger_dispatcher.locks import KeyedLocks
+from tagstream.trigger_dispatcher.matching import StreamTag, Workload, WorkloadKey
 
 CONCURRENT_REACTIONS = 16
 ACTOR = "system:tagstream:trigger-dispatcher"
@@ -28,8 +30,31 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a fact says of one trigger; images are empty when none was computed."""
+
+    source: StreamTag
+    field_path: str
+    old_image: str = ""
+    new_image: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A workload as a patch of ours left it, what fired, and why."""
+
+    workload: Workload
+    told: tuple[Told, ...]
+    cause: Cause
+
+
+@dataclass(frozen=True, slots=True)
 class Deps:
-    """The outside world; `slots` bounds how many reactions run at once in this process."""
+    """The outside world; `slots` bounds how many reactions run at once in this process.
+
+    `patched` holds the resourceVersion that our last patch gave each workload, so that the watch's
+    echo of it is known for one.
+    """
 
     database: Database
     kube: KubeClient
@@ -38,6 +63,8 @@ class Deps:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     locks: KeyedLocks = field(default_factory=KeyedLocks)
+    firing: Gathering[Fired, Mapping[StreamTag, str]] = field(default_factory=Gathering)
+    patched: dict[WorkloadKey, str] = field(default_factory=dict)
     slots: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(CONCURRENT_REACTIONS)
     )

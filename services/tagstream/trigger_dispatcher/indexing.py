@@ -103,6 +103,9 @@ async def on_observed(observed: Observed, observation: Observation) -> IndexedWo
         await _forget(observation, key)
         return None
     observation.seen[key] = workload
+    if observation.deps.patched.pop(key, None) == workload.resource_version:
+        # The echo of our own patch: whoever patched has stored the row, or fails and comes again.
+        return None
     return await _store(observation, workload)
 
 

@@ -21,7 +21,7 @@ from tagstream.store.workload_triggers import IndexedWorkload
 from tagstream.telemetry import metrics, names
 from tagstream.telemetry.tracing import current_traceparent, span
 from tagstream.trigger_dispatcher.announce import announce_failure
-from tagstream.trigger_dispatcher.deps import Cause, Deps
+from tagstream.trigger_dispatcher.deps import Cause, Deps, Told
 from tagstream.trigger_dispatcher.index import from_index, is_paused, to_index
 from tagstream.trigger_dispatcher.matching import (
     Failure,
@@ -32,7 +32,6 @@ from tagstream.trigger_dispatcher.matching import (
     parse_workload,
 )
 from tagstream.trigger_dispatcher.record import (
-    Told,
     load_resolved,
     record_failed,
     record_fired,
@@ -181,6 +180,7 @@ async def _step(
     except Upstream as error:
         return await _fail(deps, view.workload, told, error, cause, final=False)
     patched = parse_workload(deps.cluster, body)
+    deps.patched[patched.key] = patched.resource_version
     resolved = await record_fired(deps, patched, told, cause)
     return _View(patched, resolved, is_patched=True)
 

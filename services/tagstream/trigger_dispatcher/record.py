@@ -6,8 +6,7 @@ Owns the three transactions a reaction can end with. Nothing here talks to the c
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 from tagstream.errors import Conflict
@@ -15,7 +14,7 @@ from tagstream.events.facts import TriggerFact, TriggerFailed, TriggerFired, Tri
 from tagstream.store import workload_triggers
 from tagstream.store.database import Connection
 from tagstream.store.journal import Command, Transaction, transaction
-from tagstream.trigger_dispatcher.deps import ACTOR, Cause, Deps
+from tagstream.trigger_dispatcher.deps import ACTOR, Cause, Deps, Fired, Told
 from tagstream.trigger_dispatcher.index import to_index, to_row
 from tagstream.trigger_dispatcher.matching import (
     Change,
@@ -26,16 +25,6 @@ from tagstream.trigger_dispatcher.matching import (
 
 _IDS = uuid.UUID("6f1d0a52-0d3c-5a53-9c0c-6a8f3f1b7d10")
 _LONGEST_DELAY_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What a fact says of one trigger; images are empty when none was computed."""
-
-    source: StreamTag
-    field_path: str
-    old_image: str = ""
-    new_image: str = ""
 
 
 def tell(changes: tuple[Change, ...]) -> tuple[Told, ...]:
@@ -67,16 +56,45 @@ async def record_fired(
     """Store the workload as the patch left it, with a `TriggerFired` for each tag that fired.
 
     Answers what its tags resolve to *after* the patch: had one moved in the meantime, the patch
-    would be a step back, and the caller goes on with the new image.
+    would be a step back, and the caller goes on with the new image. Patches that end while others
+    are being stored are stored together: a tag with hundreds of followers costs a few commits.
     """
+    return await deps.firing.add(Fired(workload, told, cause), lambda all_: _store(deps, all_))
+
+
+async def _store(deps: Deps, fired: Sequence[Fired]) -> list[Mapping[StreamTag, str]]:
+    """One transaction for each cause, since a fact tells it and carries its trace."""
+    answers: dict[int, Mapping[StreamTag, str]] = {}
+    for cause in dict.fromkeys(one.cause for one in fired):
+        group = [one for one in fired if one.cause == cause]
+        resolved = await _store_together(deps, cause, group)
+        answers |= {id(one): resolved for one in group}
+    return [answers[id(one)] for one in fired]
+
+
+async def _store_together(
+    deps: Deps, cause: Cause, group: Sequence[Fired]
+) -> Mapping[StreamTag, str]:
     # One patch gives one resourceVersion, so the same patch can never be recorded twice.
-    command_id = _id_from(workload, "fired", workload.resource_version)
-    row, triggers = to_index(workload)
-    async with transaction(deps.database, _command(deps, command_id, workload, told, cause)) as tx:
-        await workload_triggers.save_workload(tx.connection, row, triggers, tx.command.at)
-        resolved = await load_resolved(deps, tx.connection, [workload])
-        _emit(tx, TriggerFired, workload, told)
-    return resolved
+    ids = [_id_from(o.workload, "fired", o.workload.resource_version) for o in group]
+    command = Command(
+        id=ids[0],
+        kind="trigger",
+        at=deps.clock(),
+        actor=ACTOR,
+        cause=cause.text,
+        arguments={
+            "event": cause.event_id,
+            "reactions": [_arguments(one.workload, one.told) for one in group],
+        },
+        traceparent=cause.traceparent,
+    )
+    async with transaction(deps.database, command) as tx:
+        for one in sorted(group, key=lambda o: o.workload.key):
+            row, triggers = to_index(one.workload)
+            await workload_triggers.save_workload(tx.connection, row, triggers, tx.command.at)
+            _emit(tx, TriggerFired, one.workload, one.told)
+        return await load_resolved(deps, tx.connection, [one.workload for one in group])
 
 
 async def record_failed(
@@ -153,16 +171,19 @@ def _command(
         at=deps.clock(),
         actor=ACTOR,
         cause=cause.text,
-        arguments={
-            "event": cause.event_id,
-            "workload": to_row(workload).key,
-            "resource_version": workload.resource_version,
-            "triggers": [
-                [str(one.source), one.field_path, one.old_image, one.new_image] for one in told
-            ],
-        },
+        arguments={"event": cause.event_id, "reactions": [_arguments(workload, told)]},
         traceparent=cause.traceparent,
     )
+
+
+def _arguments(workload: Workload, told: tuple[Told, ...]) -> dict[str, object]:
+    return {
+        "workload": to_row(workload).key,
+        "resource_version": workload.resource_version,
+        "triggers": [
+            [str(one.source), one.field_path, one.old_image, one.new_image] for one in told
+        ],
+    }
 
 
 def _emit(
