@@ -36,6 +36,7 @@ from tagstream.store.prune_marks import (
     MarkedStream,
     find_new_uses,
     find_watched_uses,
+    index_marked_items,
     page_marked_images,
     page_marked_streams,
 )
@@ -104,6 +105,8 @@ class Sweeper:
     async def run(self) -> None:
         """Shortens histories, then removes images. Raises MarksOutdated, Conflict (the lease is
         lost) or Unavailable; what was removed until then stays removed."""
+        async with self._session.connection() as connection:
+            await index_marked_items(connection)
         await self._shorten_all()
         if self._marked.counts.images:
             await self._let_older_end()

@@ -53,7 +53,7 @@ _STILL_REMOVABLE = f"""
     SELECT d.tag, d.place, d.seq, d.image
     FROM ({DECIDE_ITEMS.format(scope="AND i.stream = $3 AND i.tag = ANY ($4)")}) d
     JOIN prune_items m ON m.stream = d.stream AND m.tag = d.tag AND m.seq = d.seq
-    ORDER BY d.tag, d.place
+    WHERE d.goes ORDER BY d.tag, d.place
 """
 
 
