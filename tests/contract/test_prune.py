@@ -25,6 +25,7 @@ from fakes.prune_world import (
     add_pod,
     build,
     clear,
+    command,
     expected_images,
     expected_items,
     histories_without,
@@ -33,18 +34,20 @@ from fakes.prune_world import (
     push,
     pushed,
 )
-from fakes.streams import digest
+from fakes.streams import digest, permanent
 from tagstream.errors import Unavailable
 from tagstream.events.facts import ImagePruned, PruneCompleted, TagChanged
+from tagstream.pruning.applying import replay
 from tagstream.pruning.marking import BadReferences, Marked, mark
 from tagstream.pruning.rules import PruneRules
 from tagstream.pruning.runs import begin_run, preview, prune
 from tagstream.pruning.sweeping import Sweep, Sweeper
 from tagstream.store.database import Database
-from tagstream.store.journal import read_changes
+from tagstream.store.journal import Command, load_head, read_changes, transaction
 from tagstream.store.outbox import read_outbox
 from tagstream.store.prune import PruneRun
 from tagstream.store.prune_marks import open_marks
+from tagstream.store.stream_writes import save_stream
 from tagstream.store.streams import load_stream
 from tagstream.streams.delta import apply
 from tagstream.streams.json_form import delta_from_json
@@ -123,12 +126,11 @@ def worlds(draw: st.DrawFn) -> World:
         stream: (draw(ages), draw(st.dictionaries(tag_names, items, max_size=2)))
         for stream in ("app", "db")
     }
+    children = st.lists(names, max_size=2, unique=True).map(tuple)
     found = tuple(
-        Picture(name, draw(ages), draw(st.booleans()), children)
+        Picture(name, draw(ages), draw(st.booleans()), draw(children) if name < "c" else ())
         for name in draw(st.sets(names))
-        for children in [draw(st.lists(names, max_size=2, unique=True)) if name < "c" else ()]
     )
-    found = tuple(replace(one, children=tuple(one.children)) for one in found)
     pods = tuple(
         Pod(f"p{n}", image, draw(st.sampled_from(["Running", "Succeeded"])), draw(ages))
         for n, image in enumerate(draw(st.lists(pod_images, max_size=3)))
@@ -216,14 +218,8 @@ async def test_children_of_a_list_stay_with_it_and_go_with_it(database: Database
 
 
 async def test_an_image_that_a_tags_specification_names_stays(database: Database) -> None:
-    from fakes.streams import permanent
-    from tagstream.store.journal import transaction
-    from tagstream.store.stream_writes import save_stream
-
     world = app("a", "b")
     await build(database, replace(world, pictures=pictures("a", "b", "loose")))
-    from fakes.prune_world import command
-
     async with transaction(database, command()) as tx:
         before = await load_stream(tx.connection, NAMESPACE, "app", lock=True)
         assert before is not None
@@ -333,6 +329,53 @@ async def test_a_run_that_died_between_batches_is_continued_and_counted_once(
     assert (ended.items, ended.images) == (2, 227)
     facts = await read_outbox(database, "facts", 0, 1000)
     assert sum(fact.type == ImagePruned.TYPE for fact in facts) == 227
+
+
+async def test_commands_say_enough_to_be_done_again_with_the_same_facts(
+    database_url: str, postgres_server: PostgresServer
+) -> None:
+    world = app("a", "b", "c", "d", "e", pictures=pictures("b", "c", "d", "e", "loose"))
+    first = await Database.connect(database_url, name="test")
+    await build(first, world)
+    async with first.connection() as connection:
+        start = await load_head(connection)
+    await first.close()
+    url = await postgres_server.create_database(template=database_url.rpartition("/")[2])
+    first = await Database.connect(database_url, name="test")
+    second = await Database.connect(url, name="test")
+    try:
+        await prune_all(first)
+        for done in await commands_after(first, start):
+            async with transaction(second, done) as tx:
+                await replay(tx, "")
+        assert await load_histories(second) == await load_histories(first)
+        facts = await facts_after(first, start)
+        assert await facts_after(second, start) == facts
+        kinds = [fact[3].removeprefix("dev.tagstream.") for fact in facts]
+        assert kinds == ["tag.changed.v1", *["image.pruned.v1"] * 3, "prune.completed.v1"]
+    finally:
+        await first.close()
+        await second.close()
+        await postgres_server.drop_database(url)
+
+
+async def commands_after(database: Database, position: int) -> list[Command]:
+    columns = "id::text, kind, at, actor, cause, arguments, traceparent"
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            f"SELECT {columns} FROM commands WHERE position > $1 ORDER BY position", position
+        )
+    return [Command(*row) for row in rows]
+
+
+async def facts_after(database: Database, position: int) -> list[tuple[Any, ...]]:
+    async with database.connection() as connection:
+        rows = await connection.fetch(
+            "SELECT position, number, id, type, subject, at, data FROM facts WHERE position > $1 "
+            "ORDER BY position, number",
+            position,
+        )
+    return [tuple(row) for row in rows]
 
 
 @pytest.mark.parametrize("seed", range(3))

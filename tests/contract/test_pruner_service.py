@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -165,6 +166,41 @@ async def test_the_command_previews_explains_and_removes(
     done = json.loads(cli(database_url, "--confirm", "-o", "json").stdout)
     assert done["summary"] == {"images": 1, "items": 1, "streams": 1}
     assert uuid.UUID(done["run"])
+
+
+_MANY = 3000
+_FILL = """
+    INSERT INTO images (digest, uid, version, created_at, metadata, body)
+    SELECT 'sha256:' || encode(sha256(convert_to(n::text, 'UTF8')), 'hex'), gen_random_uuid(), n,
+           now() - interval '1 day', '{}', '{}' FROM generate_series(1, $1::int) n
+"""
+
+
+async def test_a_killed_command_has_removed_whole_batches_and_the_next_one_ends_it(
+    database: Database, database_url: str
+) -> None:
+    async def count(what: str) -> int:
+        async with database.connection() as connection:
+            found: int = await connection.fetchval(f"SELECT count(*) FROM {what}")
+        return found
+
+    async with database.connection() as connection:
+        await connection.execute(_FILL, _MANY)
+    command = [sys.executable, "-m", "tagstream.cli", "prune", "--confirm"]
+    environment = {"PATH": "/usr/bin:/bin", "TAGSTREAM_POSTGRES_URL": database_url}
+    process = await asyncio.create_subprocess_exec(
+        *command, env=environment, stdout=asyncio.subprocess.DEVNULL
+    )
+    while await count("images") == _MANY and process.returncode is None:
+        pass
+    process.kill()
+    await process.wait()
+    left = await count("images")
+    assert 0 < left < _MANY
+    assert await count("facts") == _MANY - left
+    done = json.loads(cli(database_url, "--confirm", "-o", "json").stdout)
+    assert done["summary"]["images"] == left
+    assert await count("facts") == _MANY + 1
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tagstream.errors import Conflict
-from tagstream.events.facts import PruneCompleted
+from tagstream.pruning.applying import COMPLETE, apply_complete
 from tagstream.pruning.marking import Marked, Tell, mark, tell_nobody
 from tagstream.pruning.rules import PruneRules, format_duration
-from tagstream.pruning.sweeping import MarksOutdated, Sweep, Sweeper
+from tagstream.pruning.sweeping import MarksOutdated, Sweep, Sweeper, say
 from tagstream.store.database import Database
 from tagstream.store.journal import transaction
 from tagstream.store.prune import PruneRun, finish_run, forget_runs, start_run
@@ -85,13 +85,14 @@ async def prune(database: Database, run: PruneRun, sweep: Sweep) -> tuple[Marked
     """
     threshold = sweep.rules.threshold(run.started_at)
     marked = await _mark_and_sweep(database, sweep, threshold)
-    command = sweep.command("prune.complete", {"rules": sweep.rules.to_json()})
+    command = sweep.command(COMPLETE, {})
     async with transaction(database, command) as tx:
         await sweep.fence(tx.connection)
         ended = await finish_run(tx.connection, run.id, tx.command.at)
         if ended is None:
             raise Conflict(f"the run {run.id} was ended by somebody else")
-        tx.emit(_completed(ended, sweep.rules))
+        say(tx, _figures(ended, sweep.rules))
+        apply_complete(tx)
     return marked, ended
 
 
@@ -115,14 +116,14 @@ async def refuse_run(database: Database, run: PruneRun, now: datetime, error: st
         await finish_run(connection, run.id, now, error)
 
 
-def _completed(run: PruneRun, rules: PruneRules) -> PruneCompleted:
-    return PruneCompleted(
-        run=run.id,
-        images=run.images,
-        items=run.items,
-        streams=run.streams,
-        keep_tag_revisions=rules.keep_tag_revisions,
-        keep_younger_than=format_duration(rules.keep_younger_than),
-        all_images=rules.all_images,
-        scheduled=run.origin == "schedule",
-    )
+def _figures(run: PruneRun, rules: PruneRules) -> dict[str, object]:
+    """As the fact has them."""
+    return {
+        "images": run.images,
+        "items": run.items,
+        "streams": run.streams,
+        "keepTagRevisions": rules.keep_tag_revisions,
+        "keepYoungerThan": format_duration(rules.keep_younger_than),
+        "allImages": rules.all_images,
+        "scheduled": run.origin == "schedule",
+    }

@@ -16,14 +16,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from tagstream.errors import Conflict
-from tagstream.events.facts import ImagePruned
+from tagstream.pruning.applying import IMAGES, ITEMS, apply_images, apply_items
 from tagstream.pruning.marking import Marked, Progress, Tell, read_new_images, tell_nobody
 from tagstream.pruning.rules import PruneRules
 from tagstream.store.database import Connection, Database
-from tagstream.store.images import delete_images
 from tagstream.store.journal import Command, Transaction, load_head, load_oldest, transaction
 from tagstream.store.prune import (
-    RemovableItem,
     add_removed,
     count_older_transactions,
     load_clock,
@@ -40,9 +38,7 @@ from tagstream.store.prune_marks import (
     page_marked_images,
     page_marked_streams,
 )
-from tagstream.store.stream_writes import shorten_stream
-from tagstream.store.streams import load_header, load_tags
-from tagstream.streams.status_write import decide_shortened
+from tagstream.store.streams import load_header
 
 ITEMS_AT_ONCE = 1000
 IMAGES_AT_ONCE = 100
@@ -148,7 +144,7 @@ class Sweeper:
 
     async def _try_shorten(self, marked: MarkedStream, tags: list[str], is_first: bool) -> int:
         sweep, rules = self._sweep, self._sweep.rules
-        async with transaction(self._session, sweep.command("prune.items", {})) as tx:
+        async with transaction(self._session, sweep.command(ITEMS, {})) as tx:
             await sweep.fence(tx.connection)
             stream = await load_header(tx.connection, marked.namespace, marked.name, lock=True)
             if stream is None or stream.uid != marked.uid:
@@ -158,12 +154,9 @@ class Sweeper:
             )
             if not items:
                 return 0
-            wanted = sorted({item.tag for item in items})
-            before = await load_tags(tx.connection, stream, wanted, whole_history=True)
-            after = decide_shortened(before, _places(items))
             gone = [(item.tag, item.seq) for item in items]
-            _say(tx, {"namespace": stream.namespace, "name": stream.name, "items": gone})
-            await shorten_stream(tx, before, after, gone, sweep.internal_registry)
+            say(tx, {"namespace": stream.namespace, "name": stream.name, "items": gone})
+            await apply_items(tx, stream, items, sweep.internal_registry)
             await add_removed(tx.connection, sweep.run, streams=int(is_first), items=len(items))
             await self._require_unused(tx, marked)
         return len(items)
@@ -233,28 +226,18 @@ class Sweeper:
 
     async def _try_remove(self, digests: list[str]) -> None:
         sweep = self._sweep
-        async with transaction(self._session, sweep.command("prune.images", {})) as tx:
+        async with transaction(self._session, sweep.command(IMAGES, {})) as tx:
             await sweep.fence(tx.connection)
             gone = await lock_unused(
                 tx.connection, digests, self._marked.threshold, sweep.rules.all_images
             )
             if not gone:
                 return
-            _say(tx, {"images": [image.digest for image in gone]})
-            await delete_images(tx, gone)
-            for image in gone:
-                pull_spec = str(image.body.get("dockerImageReference") or "")
-                tx.emit(ImagePruned(run=sweep.run, image=image.digest, pull_spec=pull_spec))
+            say(tx, {"images": [image.digest for image in gone]})
+            await apply_images(tx, gone)
             await add_removed(tx.connection, sweep.run, images=len(gone))
 
 
-def _places(items: list[RemovableItem]) -> dict[str, set[int]]:
-    places: dict[str, set[int]] = {}
-    for item in items:
-        places.setdefault(item.tag, set()).add(item.place)
-    return places
-
-
-def _say(tx: Transaction, what: Mapping[str, object]) -> None:
+def say(tx: Transaction, what: Mapping[str, object]) -> None:
     """Completes the command with what was decided under the locks: enough to do it again."""
     tx.command = replace(tx.command, arguments={**tx.command.arguments, **what})

@@ -76,6 +76,27 @@ async def reset_connection(connection: Connection) -> None:
         await connection.reset()
 
 
+_FLUSHED = """CASE WHEN pg_current_wal_insert_lsn() > pg_current_wal_flush_lsn()
+                THEN pg_logical_emit_message(true, 'tagstream', '') END"""
+_FLUSH = f"SELECT {_FLUSHED}"
+
+
+async def flush(connection: Connection) -> None:
+    """Returns when everything that this connection could see is on disk.
+
+    Journal transactions commit without waiting for the disk, which would be under the journal's
+    lock. Whoever lets the outside know of what was committed (an answer, an event, a list that a
+    watch goes on from) flushes first. Flushes at the same time share one.
+    """
+    await connection.execute(_FLUSH)
+
+
+async def flush_and_read(connection: Connection, query: str) -> int:
+    """What a `SELECT` of one number answers, once everything visible is on disk."""
+    value: int = await connection.fetchval(f"{query}, {_FLUSHED}")
+    return value
+
+
 @asynccontextmanager
 async def postgres_errors() -> AsyncIterator[None]:
     """Translates what Postgres and its client raise into Conflict, InvalidInput or Unavailable."""
@@ -129,11 +150,10 @@ class Database:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Connection]:
         """A connection in one read-only repeatable-read snapshot: rows and journal head agree."""
-        async with (
-            self.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
-        ):
-            yield connection
+        async with self.connection() as connection:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                yield connection
+            await flush(connection)
 
 
 async def _open_pool(url: str, name: str, size: int) -> Pool:

@@ -11,13 +11,12 @@ Owns `Command`, `Change`, `Transaction` and the append; each table of objects ha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-import asyncpg
 import orjson
 
 from tagstream.events.envelope import fact_id
@@ -25,7 +24,7 @@ from tagstream.events.facts import Fact
 from tagstream.events.jobs import Job
 from tagstream.events.message import Message, format_timestamp
 from tagstream.events.outgoing import subject_of
-from tagstream.store.database import Connection, Database, Row, postgres_errors
+from tagstream.store.database import Connection, Database, Row, flush, flush_and_read
 from tagstream.telemetry import metrics
 from tagstream.telemetry.names import JOURNAL_APPEND_DURATION
 
@@ -186,7 +185,14 @@ class Transaction:
         }
 
 
-_APPEND = "SELECT append_journal($1)"
+# The append and the commit are one message: the journal's lock must not be held while this process
+# is busy with something else. The simple protocol allows that and takes no parameters, so the
+# entry is quoted; the position comes back through a setting of the session.
+_APPEND_AND_COMMIT = """
+    SELECT set_config('tagstream.position', append_journal({entry}::jsonb)::text, false);
+    COMMIT
+"""
+_POSITION = "SELECT current_setting('tagstream.position')::bigint"
 _COMMIT_WAIT_S = 5.0
 
 
@@ -203,28 +209,33 @@ async def transaction(
     whether it was: the caller answers with an error and the client's retry finds the state.
     """
     async with database.connection() as connection:
-        opened = connection.transaction()
-        await opened.start()
+        await connection.execute("BEGIN")
         tx = Transaction(connection, command)
         try:
             yield tx
-            if not tx.is_empty and not dry_run:
-                with metrics.timed(JOURNAL_APPEND_DURATION):
-                    tx.position = await connection.fetchval(_APPEND, tx.entry())
-        except BaseException:
-            await _roll_back(opened)
-            raise
-        async with postgres_errors():
             if dry_run:
-                await opened.rollback()
+                await connection.execute("ROLLBACK")
             else:
-                await _commit(opened)
+                await _committed(_commit(tx))
+        except BaseException:
+            await _roll_back(connection)
+            raise
 
 
-async def _commit(opened: asyncpg.transaction.Transaction) -> None:
+async def _commit(tx: Transaction) -> None:
+    if tx.is_empty:
+        await tx.connection.execute("COMMIT")
+        return
+    entry = "'" + orjson.dumps(tx.entry()).decode().replace("'", "''") + "'"
+    with metrics.timed(JOURNAL_APPEND_DURATION):
+        await tx.connection.execute(_APPEND_AND_COMMIT.format(entry=entry))
+    tx.position = await flush_and_read(tx.connection, _POSITION)
+
+
+async def _committed(commit: Coroutine[None, None, None]) -> None:
     """Commits; who is cancelled meanwhile still waits for the answer, a few seconds, since the
     connection is of no use to anybody else before it came."""
-    committing = asyncio.ensure_future(opened.commit())
+    committing = asyncio.ensure_future(commit)
     try:
         await asyncio.shield(committing)
     except asyncio.CancelledError:
@@ -232,10 +243,11 @@ async def _commit(opened: asyncpg.transaction.Transaction) -> None:
         raise
 
 
-async def _roll_back(opened: asyncpg.transaction.Transaction) -> None:
+async def _roll_back(connection: Connection) -> None:
     try:
         async with asyncio.timeout(2):
-            await opened.rollback()
+            if connection.is_in_transaction():
+                await connection.execute("ROLLBACK")
     except Exception:
         # The connection is gone or stuck: Postgres rolls back by itself, the first error matters.
         return
@@ -267,8 +279,12 @@ _READ = """
 
 
 async def read_changes(connection: Connection, after: int, limit: int) -> list[RecordedChange]:
-    """Changes after a position, in order, at most `limit`. Holes are transactions without one."""
-    return [_recorded(row) for row in await connection.fetch(_READ, after, limit)]
+    """Changes after a position, in order, at most `limit`, all of them on disk. Holes are
+    transactions without one."""
+    rows = await connection.fetch(_READ, after, limit)
+    if rows:
+        await flush(connection)
+    return [_recorded(row) for row in rows]
 
 
 def _recorded(row: Row) -> RecordedChange:

@@ -9,7 +9,7 @@ from typing import Literal
 import asyncpg
 
 from tagstream.errors import Conflict
-from tagstream.store.database import Connection, Database, postgres_errors
+from tagstream.store.database import Connection, Database, flush, postgres_errors
 
 POLL_S = 1.0
 CHANNEL = "tagstream_journal"
@@ -43,9 +43,12 @@ _READ = """
 async def read_outbox(
     database: Database, table: Literal["facts", "jobs"], after: int, limit: int
 ) -> list[OutboxRow]:
-    """Whole positions after `after`, in order: about `limit` rows, never half a transaction."""
+    """Whole positions after `after`, in order: about `limit` rows, never half a transaction. All of
+    them are on disk: no event leaves for a change that a crash could take back."""
     async with database.connection() as connection:
         rows = await connection.fetch(_READ.format(table=table), after, limit)
+        if rows:
+            await flush(connection)
     return [OutboxRow(*row.values()) for row in rows]
 
 

@@ -24,6 +24,7 @@ from tagstream.cli.doctor_report import (
     judge_disk,
     judge_lag,
     judge_migrations,
+    judge_prune,
     judge_samples,
     judge_services,
     judge_streams,
@@ -42,6 +43,7 @@ from tagstream.kube.config import load_cluster_config
 from tagstream.samples_manager.cluster import load_config
 from tagstream.store.database import Connection
 from tagstream.store.migrate import load_migrations
+from tagstream.store.prune import load_last_run
 
 _EVENTS = "TAGSTREAM_EVENTS"
 _STREAMS = (_EVENTS, "TAGSTREAM_JOBS")
@@ -63,11 +65,12 @@ async def check_postgres(url: str) -> tuple[list[Finding], int | None]:
         try:
             findings.append(await _postgres_clock(connection))
             migrations, newest = await _schema(connection)
+            pruner = await _pruner(connection)
         finally:
             await connection.close(timeout=2)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         return [*findings, Finding("postgres", Level.FAIL, f"a query failed: {error}")], None
-    return [*findings, migrations], newest
+    return [*findings, migrations, *pruner], newest
 
 
 async def _postgres_clock(connection: Connection) -> Finding:
@@ -84,6 +87,15 @@ async def _schema(connection: Connection) -> tuple[Finding, int | None]:
     except asyncpg.UndefinedTableError:
         return judge_migrations([], known), None
     return judge_migrations(applied, known), newest
+
+
+async def _pruner(connection: Connection) -> list[Finding]:
+    """The last scheduled run; nothing before the first one, or without its table."""
+    try:
+        run = await load_last_run(connection)
+    except asyncpg.UndefinedTableError:
+        return []
+    return [] if run is None else [judge_prune(run.started_at, run.finished_at, run.error)]
 
 
 async def check_nats(url: str) -> tuple[list[Finding], int | None]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from tagstream.samples_manager.conditions import ConditionType, Truth
@@ -92,6 +93,17 @@ def judge_migrations(applied: Collection[str], known: Collection[str]) -> Findin
         fix = "fine during an upgrade; else install the newer version"
         return Finding("migrations", Level.WARN, f"made by a newer version ({newer[-1]})", fix)
     return Finding("migrations", Level.OK, f"all {len(known)} applied")
+
+
+def judge_prune(started_at: datetime, finished_at: datetime | None, error: str) -> Finding:
+    """How the last scheduled run of the pruner ended."""
+    began = f"{started_at:%Y-%m-%d %H:%M}"
+    if error:
+        fix = "mend what it names, or set ignoreInvalidImageReferences in the ImagePruner"
+        return Finding("prune", Level.WARN, f"the run of {began} was refused: {error}", fix)
+    if finished_at is None:
+        return Finding("prune", Level.OK, f"the run of {began} is going on")
+    return Finding("prune", Level.OK, f"the run of {began} completed")
 
 
 def judge_streams(consumers: Mapping[str, int | None]) -> list[Finding]:

@@ -26,7 +26,8 @@ def event_line(event: CloudEvent) -> str:
         data = {}
     time = f"{event.time:%H:%M:%S}" if event.time else "--:--:--"
     kind = event.type.removeprefix("dev.tagstream.").rpartition(".v")[0] or event.type
-    parts = [time, f"{kind:<17}", _about(data), _change(data), _workload(data), _said(data)]
+    parts = [time, f"{kind:<17}", _about(data), _change(data), _workload(data)]
+    parts += [_pruned(data), _said(data)]
     return _printable("  ".join(part for part in parts if part))
 
 
@@ -52,6 +53,13 @@ def _workload(data: Mapping[str, object]) -> str:
     if not name:
         return ""
     return f"{kind.lower()} {_text(data, 'workloadNamespace')}/{name}"
+
+
+def _pruned(data: Mapping[str, object]) -> str:
+    if not _text(data, "run"):
+        return ""
+    image = _short(_text(data, "image"))
+    return image or f"{data.get('images', 0)} images, {data.get('items', 0)} items"
 
 
 def _said(data: Mapping[str, object]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import Protocol
 
 import click
@@ -21,6 +22,7 @@ from tagstream.pruning.rules import PruneRules
 from tagstream.pruning.runs import UNTOUCHED_REGISTRY, Preview
 from tagstream.store.prune import PruneRun
 
+_MOST_TOLD = 3
 _DRY_RUN = "Dry run enabled - no modifications will be made. Add --confirm to remove images"
 
 
@@ -132,12 +134,19 @@ def explain_lines(found: Explanation) -> list[str]:
         return [f"no image {found.digest} is stored"]
     if not found.is_kept:
         head = f"nothing keeps {found.digest}: the next run with these rules removes it"
-        return [head, *(f"  although {note}" for note in found.notes)]
+        return [head, *_shorten(f"  although {note}" for note in found.notes)]
     return [
         f"{found.digest} is kept:",
-        *(f"  {reason}" for reason in found.reasons),
-        *(f"  no matter that {note}" for note in found.notes),
+        *_shorten(f"  {reason}" for reason in found.reasons),
+        *_shorten(f"  no matter that {note}" for note in found.notes),
     ]
+
+
+def _shorten(lines: Iterable[str]) -> list[str]:
+    """A few are told, the others counted."""
+    told = list(lines)
+    more = len(told) - _MOST_TOLD
+    return told if more <= 0 else [*told[:_MOST_TOLD], f"  and {more} more like that (-o json)"]
 
 
 class _JsonOutput(_WithBar):

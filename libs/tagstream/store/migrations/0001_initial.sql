@@ -3,7 +3,10 @@
 CREATE TABLE journal_head (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     position  bigint NOT NULL,
-    epoch     integer NOT NULL
+    epoch     integer NOT NULL,
+    -- Which run of the server wrote last: what it had committed and not flushed when it crashed is
+    -- gone, and its positions, which somebody may have read, must not be given out again.
+    server_started timestamptz NOT NULL DEFAULT pg_postmaster_start_time()
 );
 -- Above any version that a person makes up, so that one is told apart from a real old one.
 INSERT INTO journal_head (position, epoch) VALUES (1000, 1);
@@ -256,7 +259,14 @@ DECLARE
     command  jsonb := entry -> 'command';
     made_at  timestamptz := (entry -> 'command' ->> 'at')::timestamptz;
 BEGIN
-    UPDATE journal_head SET position = position + steps RETURNING position INTO last_pos;
+    -- The lock is held for the length of a commit. Who commits flushes before it answers, together
+    -- with all that committed meanwhile (docs/adr/0011-flush-outside-the-lock.md).
+    PERFORM set_config('synchronous_commit', 'off', true);
+    UPDATE journal_head SET
+        position = position + steps
+            + CASE WHEN server_started = pg_postmaster_start_time() THEN 0 ELSE 1000 END,
+        server_started = pg_postmaster_start_time()
+    RETURNING position INTO last_pos;
     first_pos := last_pos - steps + 1;
 
     INSERT INTO commands (id, position, at, kind, actor, cause, arguments, traceparent)

@@ -317,12 +317,11 @@ class GenericStorage:
 
 
 def _arguments(verb: str, change: Change) -> JsonObject:
-    """What a replay of the command needs: the object as it was stored, without secrets."""
+    """What was done to what. The object itself stands in the change of the same transaction."""
     return {
         "verb": verb,
         "group": change.group,
         "resource": change.resource,
         "namespace": change.namespace,
         "name": change.name,
-        "object": change.body,
     }
