@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
-CODE := libs services tests
+CODE := libs services tests bench
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -34,7 +34,7 @@ demo: install ## the whole story on this machine: import, tag, follow, roll back
 	@$(BIN)/tagstream demo
 
 test: install ## the whole test suite
-	$(PYTEST) -n $(JOBS) --dist loadfile $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadgroup $(ARGS)
 
 lint: install ## format check, ruff, layers, types
 	$(BIN)/ruff format --check .
@@ -47,25 +47,26 @@ fmt: install ## format the code and fix what can be fixed by itself
 	$(BIN)/ruff format .
 
 unit: install ## decisions and parsing; no servers
-	$(PYTEST) -n $(JOBS) --dist loadfile tests/unit $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadgroup tests/unit $(ARGS)
 
 contract: install ## each adapter against the real thing
-	$(PYTEST) -n $(JOBS) --dist loadfile tests/contract $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadgroup tests/contract $(ARGS)
 
 replay: install ## a recorded log gives the same state and facts
-	$(PYTEST) -n $(JOBS) --dist loadfile tests/replay $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadgroup tests/replay $(ARGS)
 
 e2e: install ## the whole stack, through oc, kubectl and the demo
-	$(PYTEST) -n $(JOBS) --dist loadfile tests/e2e $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadgroup tests/e2e $(ARGS)
 
 fault: install ## servers that die, freeze and lie
-	$(PYTEST) -n $(JOBS) --dist loadfile tests/fault $(ARGS)
+	$(PYTEST) -n $(JOBS) --dist loadgroup tests/fault $(ARGS)
 
 bench: install ## measure, each figure beside its yardstick
 	$(BIN)/python -m bench $(ARGS)
 
-proto: install ## generate JSON Schema and AsyncAPI from proto/
+proto: install ## generate JSON Schema, AsyncAPI and the generated parts of docs/
 	$(BIN)/python proto/generate.py
+	$(BIN)/python docs/generate.py
 
 build: install ## wheel and sdist into dist/
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \

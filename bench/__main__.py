@@ -21,8 +21,10 @@ from bench.benches import (
     imports,
     memory,
     moves,
+    prune,
     reads,
     relay,
+    samples,
     skopeo,
     start,
     triggers,
@@ -44,6 +46,8 @@ _BENCHES: dict[str, Bench] = {
     "relay": relay.run,
     "big-stream": big_stream.run,
     "skopeo": skopeo.run,
+    "samples": samples.run,
+    "prune": prune.run,
 }
 _BENCH_TIMEOUT_S = 240.0
 _RESULTS = Path(__file__).parent / "RESULTS.md"

@@ -65,7 +65,7 @@ async def serve(settings: Settings, stop: Stop) -> None:
             url, f"{SERVICE}-rpc", on_closed=stop.request, graceful_timeout_s=_GRACE_S
         )
         add_fetch_subscriber(broker, deps, stop.event)
-        consumer = build_consumer(nats, deps, settings)
+        consumer = build_consumer(nats, deps, settings.nats_replicas)
         probe = PostgresProbe(deps.database)
         checks |= {
             "postgres": probe.healthy,
@@ -110,7 +110,7 @@ async def build_deps(settings: Settings) -> AsyncIterator[Deps]:
         await database.close()
 
 
-def build_consumer(nats: Client, deps: Deps, settings: Settings) -> Consumer:
+def build_consumer(nats: Client, deps: Deps, replicas: int = 1) -> Consumer:
     """The durable for import jobs; those of one registry host share a lane of their own."""
     return Consumer(
         nats,
@@ -120,7 +120,7 @@ def build_consumer(nats: Client, deps: Deps, settings: Settings) -> Consumer:
         dead_letters=DeadLetterTable(deps.database),
         lane=lambda message: parse_import_subject(message.subject).host,
         lane_limit=_JOBS_PER_HOST,
-        ensure=lambda: ensure_streams(nats.jetstream(), settings.nats_replicas),
+        ensure=lambda: ensure_streams(nats.jetstream(), replicas),
         on_handled=count_handled,
         settings=ConsumeSettings(
             prefetch=_HELD_JOBS, handler_max_s=_JOB_MAX_S, hold_max_s=_JOB_MAX_S, grace_s=_GRACE_S

@@ -4,7 +4,7 @@ Input: the models of the `kubernetes` client (field names and types, never its t
 strategies of `tagstream.api.wire.merge_keys`. Output: one definition a line, in the notation that
 `tagstream.api.schemas.definitions` reads. Run after updating the client:
 
-    python tools/generate_core_schemas.py
+    python proto/generate_kubernetes_schemas.py
 """
 
 from __future__ import annotations
