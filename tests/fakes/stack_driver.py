@@ -34,7 +34,7 @@ class _Answer(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path.endswith("/serviceaccounts/trigger-dispatcher/token"):
+        if "/serviceaccounts/" in self.path and self.path.endswith("/token"):
             self._send(201, {"status": {"token": "a-token"}})
         else:
             self._send(404, {"message": f"no {self.path}"})

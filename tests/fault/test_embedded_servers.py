@@ -127,6 +127,7 @@ async def test_what_was_written_survives_kill_9_of_everything(folder: Path) -> N
         "tag-tracker-0",
         "trigger-dispatcher-0",
         "samples-manager-0",
+        "pruner-0",
     }
     before = stack.state()
     await _write(before)
