@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 import time
 import uuid
@@ -35,6 +36,7 @@ from tagstream.streams.image_stream import ImageStream, TagEvent, TagHistory
 
 _DATABASE = "bench_yardstick"
 _NAMESPACE = "bench"
+_FACT_ID = re.compile(r'\{"id":"[0-9a-f]{32}","type"')
 
 
 class _Anybody:
@@ -63,21 +65,14 @@ class _Move:
         fresh = str(uuid.uuid4())
         for query, args in self.statements:
             if args:
-                await connection.fetch(query, *[_renewed(a, self.command, fresh) for a in args])
+                await connection.fetch(query, *[fresh if a == self.command else a for a in args])
             else:
-                await connection.execute(query)
+                await connection.execute(_renewed(query, self.command, fresh))
 
 
-def _renewed(value: Any, old: str, fresh: str) -> Any:
-    if value == old:
-        return fresh
-    if not isinstance(value, dict) or "command" not in value:
-        return value
-    facts = [
-        {**fact, "id": str(uuid.uuid4()), "data": {**fact["data"], "commandId": fresh}}
-        for fact in value["facts"]
-    ]
-    return {**value, "command": {**value["command"], "id": fresh}, "facts": facts}
+def _renewed(query: str, old: str, fresh: str) -> str:
+    """The append carries its entry as text: a new command, and new ids for its facts."""
+    return _FACT_ID.sub(lambda _: f'{{"id":"{uuid.uuid4().hex}","type"', query.replace(old, fresh))
 
 
 class _Recorder:

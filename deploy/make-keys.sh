@@ -7,6 +7,7 @@
 #   keys/secret.key             seals Secrets in the database
 #   keys/kubeconfig             for the administrator, with a client certificate
 #   keys/dispatcher.kubeconfig  for the trigger-dispatcher
+#   keys/samples.kubeconfig     for the samples-manager
 #   .env                        passwords of Postgres and NATS, and the user of the containers
 #
 # usage: deploy/make-keys.sh [NAME_OR_ADDRESS ...]    what clients call the api, besides localhost
@@ -71,10 +72,13 @@ issue server "/CN=tagstream-api" "$(alternative_names)" extendedKeyUsage=serverA
 issue admin "/O=system:masters/CN=system:admin" extendedKeyUsage=clientAuth
 issue dispatcher "/CN=system:serviceaccount:tagstream-system:trigger-dispatcher" \
   extendedKeyUsage=clientAuth
+issue samples "/CN=system:serviceaccount:tagstream-system:samples-manager" \
+  extendedKeyUsage=clientAuth
 [ -e token.key ] || new_key token.key
 [ -e secret.key ] || openssl rand -base64 32 >secret.key
 kubeconfig kubeconfig "$url" admin default
 kubeconfig dispatcher.kubeconfig https://api:8443 dispatcher tagstream-system
+kubeconfig samples.kubeconfig https://api:8443 samples tagstream-system
 
 if [ ! -e "$environment" ]; then
   cat >"$environment" <<END

@@ -36,7 +36,6 @@ _NAMES = ROOT / "libs/tagstream/telemetry/names.py"
 
 #: What a setting means whose field does not say it.
 _MEANINGS = {
-    "TAGSTREAM_API_ADVERTISED_URL": "the URL that clients use, as `tagstream up` knows it",
     "TAGSTREAM_API_CLIENT_CA_FILE": "authorities of client certificates (PEM); CN is the user, "
     "O its groups; without it only tokens are accepted",
     "TAGSTREAM_API_HOST": "address the api listens on",

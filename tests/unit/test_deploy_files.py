@@ -20,7 +20,14 @@ from tagstream.store.sealing import load_sealer
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
-SERVICES = ("api", "importer", "tag-tracker", "trigger-dispatcher")
+SERVICES = (
+    "api",
+    "importer",
+    "tag-tracker",
+    "trigger-dispatcher",
+    "samples-manager",
+    "pruner",
+)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +88,7 @@ def test_the_keys_that_are_made_can_be_used(tmp_path: Path) -> None:
     )
     TokenKey.from_pem((keys / "token.key").read_bytes())
     load_sealer(keys / "secret.key")
-    for name in ("kubeconfig", "dispatcher.kubeconfig"):
+    for name in ("kubeconfig", "dispatcher.kubeconfig", "samples.kubeconfig"):
         build_ssl_context(load_cluster_config(keys / name, {}))
     assert all(file.stat().st_mode & 0o077 == 0 for file in keys.iterdir())
     assert "POSTGRES_PASSWORD=" in environment.read_text()

@@ -108,7 +108,8 @@ def metadata_of_list(digest: str, imported_at: datetime) -> Metadata:
 
 def format_time(moment: datetime) -> str:
     """An aware time as the API prints it: UTC, whole seconds."""
-    return moment.astimezone(UTC).replace(tzinfo=None, microsecond=0).isoformat() + "Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return utc.isoformat(timespec="seconds").removesuffix("+00:00") + "Z"
 
 
 def thaw(value: FrozenJson) -> JsonValue:

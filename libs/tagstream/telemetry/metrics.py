@@ -18,20 +18,20 @@ from tagstream.telemetry.names import Metric, MetricKind
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 _registry = CollectorRegistry(auto_describe=False)
-_counters: dict[str, Counter] = {}
-_gauges: dict[str, Gauge] = {}
-_histograms: dict[str, Histogram] = {}
+# By metric name alone the whole family; with its attributes, as they were given, the one series.
+_Key = tuple[object, ...]
+_counters: dict[_Key, Counter] = {}
+_gauges: dict[_Key, Gauge] = {}
+_histograms: dict[_Key, Histogram] = {}
 
 
 def add(metric: Metric, amount: float = 1, **attributes: str) -> None:
     """Add to a counter. Raises ValueError if the attributes are not exactly the declared ones."""
-    family = _counters.get(metric.name)
-    if family is None:
-        _require(metric, MetricKind.COUNTER)
-        family = _counters[metric.name] = Counter(
-            metric.name, metric.meaning, metric.attributes, registry=_registry
-        )
-    (family.labels(**attributes) if metric.attributes else family).inc(amount)
+    key = (metric.name, *attributes.items())
+    counter = _counters.get(key)
+    if counter is None:
+        counter = _counters[key] = _counter(metric, attributes)
+    counter.inc(amount)
 
 
 def put(metric: Metric, value: float, **attributes: str) -> None:
@@ -46,17 +46,11 @@ def shift(metric: Metric, amount: float, **attributes: str) -> None:
 
 def observe(metric: Metric, value: float, **attributes: str) -> None:
     """Record one value, in the metric's unit. Raises ValueError like `add`."""
-    family = _histograms.get(metric.name)
-    if family is None:
-        _require(metric, MetricKind.HISTOGRAM)
-        family = _histograms[metric.name] = Histogram(
-            metric.name,
-            metric.meaning,
-            metric.attributes,
-            registry=_registry,
-            buckets=metric.buckets,
-        )
-    (family.labels(**attributes) if metric.attributes else family).observe(value)
+    key = (metric.name, *attributes.items())
+    histogram = _histograms.get(key)
+    if histogram is None:
+        histogram = _histograms[key] = _histogram(metric, attributes)
+    histogram.observe(value)
 
 
 @contextmanager
@@ -74,12 +68,36 @@ def render() -> bytes:
     return generate_latest(_registry)
 
 
+def _counter(metric: Metric, attributes: dict[str, str]) -> Counter:
+    family = _counters.get((metric.name,))
+    if family is None:
+        _require(metric, MetricKind.COUNTER)
+        family = _counters[metric.name,] = Counter(
+            metric.name, metric.meaning, metric.attributes, registry=_registry
+        )
+    return family.labels(**attributes) if metric.attributes else family
+
+
 def _gauge(metric: Metric, attributes: dict[str, str]) -> Gauge:
-    family = _gauges.get(metric.name)
+    family = _gauges.get((metric.name,))
     if family is None:
         _require(metric, MetricKind.GAUGE)
-        family = _gauges[metric.name] = Gauge(
+        family = _gauges[metric.name,] = Gauge(
             metric.name, metric.meaning, metric.attributes, registry=_registry
+        )
+    return family.labels(**attributes) if metric.attributes else family
+
+
+def _histogram(metric: Metric, attributes: dict[str, str]) -> Histogram:
+    family = _histograms.get((metric.name,))
+    if family is None:
+        _require(metric, MetricKind.HISTOGRAM)
+        family = _histograms[metric.name,] = Histogram(
+            metric.name,
+            metric.meaning,
+            metric.attributes,
+            registry=_registry,
+            buckets=metric.buckets,
         )
     return family.labels(**attributes) if metric.attributes else family
 

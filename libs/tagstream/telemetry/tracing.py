@@ -10,18 +10,22 @@ from __future__ import annotations
 import os
 import random
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Protocol
+from uuid import UUID
 
 from tagstream.telemetry.names import SpanName
 
 Attribute = str | int | float | bool
 
 _TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
-_ids = random.SystemRandom()
+# Ids need to be unique, not secret: one read of the system's randomness a process is enough.
+_ids = random.Random(os.urandom(32))
+os.register_at_fork(after_in_child=lambda: _ids.seed(os.urandom(32)))
 
 
 class Span(Protocol):
@@ -103,26 +107,46 @@ def current_traceparent() -> str:
     return context.traceparent() if context else ""
 
 
-@contextmanager
-def span(name: SpanName, traceparent: str | None = None, **attributes: Attribute) -> Iterator[Span]:
+class span:
     """Trace the block, below `traceparent` if that is valid, else below the span under way.
 
     Works in sync and async code alike. An error that leaves the block marks the span.
     """
-    parent = parse_traceparent(traceparent) or _current.get()
-    if _exporter is not None:
-        with _exporter.span(name.name, parent, attributes) as (opened, context):
-            yield from _entered(opened, context)
-    else:
-        yield from _entered(_UNRECORDED, _child_of(parent))
+
+    __slots__ = ("_attributes", "_name", "_recorded", "_token", "_traceparent")
+
+    def __init__(
+        self, name: SpanName, traceparent: str | None = None, **attributes: Attribute
+    ) -> None:
+        self._name = name
+        self._traceparent = traceparent
+        self._attributes = attributes
+        self._recorded: AbstractContextManager[tuple[Span, TraceContext]] | None = None
+
+    def __enter__(self) -> Span:
+        parent = parse_traceparent(self._traceparent) or _current.get()
+        if _exporter is None:
+            self._token = _current.set(_child_of(parent))
+            return _UNRECORDED
+        self._recorded = _exporter.span(self._name.name, parent, self._attributes)
+        opened, context = self._recorded.__enter__()
+        self._token = _current.set(context)
+        return opened
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        _current.reset(self._token)
+        if self._recorded is not None:
+            self._recorded.__exit__(kind, error, traceback)
 
 
-def _entered(opened: Span, context: TraceContext) -> Iterator[Span]:
-    token = _current.set(context)
-    try:
-        yield opened
-    finally:
-        _current.reset(token)
+def random_uuid() -> UUID:
+    """A random UUID of version 4, for what must be unique but need not be unguessable."""
+    return UUID(int=_ids.getrandbits(128), version=4)
 
 
 def _child_of(parent: TraceContext | None) -> TraceContext:

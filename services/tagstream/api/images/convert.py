@@ -6,7 +6,7 @@ spec/image-api-and-import.md §1.4, §1.5, §1.7 to §1.9.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -55,8 +55,29 @@ class RegistryNames:
     external: str = ""
 
 
+_SOURCE_POLICY = {"type": "Source"}
+
+
 def stream_to_wire(stream: ImageStream, names: RegistryNames) -> JsonObject:
     """The whole object, repository fields computed now."""
+    return stream_around_tags(
+        stream,
+        names,
+        [reference_to_json(stream.spec_tags[tag]) for tag in sorted(stream.spec_tags)],
+        [history_to_wire(stream.status_tags[tag]) for tag in sorted(stream.status_tags)],
+    )
+
+
+def stream_around_tags(
+    stream: ImageStream,
+    names: RegistryNames,
+    spec_tags: Sequence[object],
+    status_tags: Sequence[object],
+) -> JsonObject:
+    """The whole object with ready entries of `spec.tags` and `status.tags`, sorted by tag.
+
+    An entry depends on nothing but its TagReference or TagHistory, so it may be kept.
+    """
     status: JsonObject = {
         "dockerImageRepository": repository_of(
             stream.namespace, stream.name, stream.docker_image_repository, names.internal
@@ -65,15 +86,13 @@ def stream_to_wire(stream: ImageStream, names: RegistryNames) -> JsonObject:
     if names.external:
         public = f"{names.external}/{stream.namespace}/{stream.name}"
         status["publicDockerImageRepository"] = public
-    if stream.status_tags:
-        status["tags"] = [
-            history_to_wire(stream.status_tags[tag]) for tag in sorted(stream.status_tags)
-        ]
+    if status_tags:
+        status["tags"] = status_tags
     return {
         "kind": "ImageStream",
         "apiVersion": API_VERSION,
         "metadata": stream_metadata_to_wire(stream, stream.name),
-        "spec": _spec_to_wire(stream),
+        "spec": _spec_to_wire(stream, spec_tags),
         "status": status,
     }
 
@@ -89,14 +108,12 @@ def stream_metadata_to_wire(stream: ImageStream, name: str) -> JsonObject:
     return metadata
 
 
-def _spec_to_wire(stream: ImageStream) -> JsonObject:
+def _spec_to_wire(stream: ImageStream, tags: Sequence[object]) -> JsonObject:
     spec: JsonObject = {"lookupPolicy": {"local": stream.lookup_local}}
     if stream.docker_image_repository:
         spec["dockerImageRepository"] = _without_tag(stream.docker_image_repository)
-    if stream.spec_tags:
-        spec["tags"] = [
-            reference_to_json(stream.spec_tags[tag]) for tag in sorted(stream.spec_tags)
-        ]
+    if tags:
+        spec["tags"] = tags
     return spec
 
 
@@ -229,6 +246,10 @@ def _shown_image(view: TagView, names: RegistryNames) -> JsonObject:
 
 
 def view_pull_spec(view: TagView, names: RegistryNames) -> str:
+    policy = (view.reference_body or {}).get("referencePolicy")
+    if view.head is not None and (not policy or policy == _SOURCE_POLICY):
+        # What resolve_pull_spec says too; a read need not parse the whole reference for it.
+        return view.head.docker_image_reference
     repository = repository_of(view.namespace, view.stream, view.repository, names.internal)
     return resolve_pull_spec(view.head, view.reference, repository)
 

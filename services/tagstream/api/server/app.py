@@ -42,7 +42,7 @@ from tagstream.api.watch.events import Hub
 from tagstream.api.wire.status import generic_not_found, timeout, unauthorized
 from tagstream.telemetry import metrics
 from tagstream.telemetry.names import HTTP_REQUEST_DURATION, HTTP_REQUEST_SPAN, HTTP_REQUESTS
-from tagstream.telemetry.tracing import current_traceparent, span
+from tagstream.telemetry.tracing import current_traceparent, random_uuid, span
 
 _READ_DEADLINE_S = 60.0
 _WRITE_DEADLINE_S = 34.0
@@ -60,7 +60,7 @@ def build_app(
     documents: Documents,
     clock: Callable[[], datetime],
     *,
-    ids: Callable[[], uuid.UUID] = uuid.uuid4,
+    ids: Callable[[], uuid.UUID] = random_uuid,
     ready: Callable[[], str | None] = lambda: None,
     apply: Applier | None = None,
 ) -> App:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import orjson
@@ -13,25 +12,45 @@ from tagstream.api.wire.json_types import JsonObject
 WatchType = Literal["ADDED", "MODIFIED", "DELETED"]
 
 
-@dataclass(slots=True)
 class WatchEvent:
     """One change of one object, shared by all its watchers.
 
     `object` is whole, with apiVersion, kind and resourceVersion = `position`. `json_line` is the
-    ready frame of a plain JSON watch, made once however many watch.
+    ready frame of a plain JSON watch. Either is made from the other at most once, when first asked
+    for, however many watch.
     """
 
-    position: int
-    type: WatchType
-    object: JsonObject
-    _line: bytes = field(default=b"", repr=False)
+    __slots__ = ("_line", "_object", "position", "type")
+
+    def __init__(self, position: int, type: WatchType, object: JsonObject | None) -> None:
+        self.position = position
+        self.type = type
+        self._object = object
+        self._line = b""
+
+    @classmethod
+    def packed(cls, position: int, type: WatchType, body: JsonObject) -> WatchEvent:
+        """The event of an object that has `orjson.Fragment`s in it."""
+        event = cls(position, type, None)
+        event._line = _line_of(type, body)
+        return event
+
+    @property
+    def object(self) -> JsonObject:
+        if self._object is None:
+            body: JsonObject = orjson.loads(self._line)["object"]
+            self._object = body
+        return self._object
 
     @property
     def json_line(self) -> bytes:
         if not self._line:
-            body = orjson.dumps({"type": self.type, "object": self.object})
-            self._line = body + b"\n"
+            self._line = _line_of(self.type, self.object)
         return self._line
+
+
+def _line_of(event_type: WatchType, body: JsonObject) -> bytes:
+    return orjson.dumps({"type": event_type, "object": body}, option=orjson.OPT_APPEND_NEWLINE)
 
 
 class Subscription(Protocol):

@@ -8,10 +8,11 @@ every version, exactly, whenever it comes.
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from tagstream.api.images.convert import RegistryNames, stream_to_wire
-from tagstream.api.wire.json_types import JsonObject
+from tagstream.api.images.convert import RegistryNames
+from tagstream.api.watch.events import WatchEvent
+from tagstream.api.watch.packing import PackedStream
 from tagstream.store.database import Database
 from tagstream.store.journal import RecordedChange, read_object_changes
 from tagstream.store.streams import load_stream
@@ -19,18 +20,12 @@ from tagstream.streams.delta import apply
 from tagstream.streams.image_stream import ImageStream
 from tagstream.streams.json_form import delta_from_json, parse_time
 
-# How many tags and history items the cache may hold altogether.
+# How many tags and history items the cache may hold altogether, with their encoded forms.
 CACHE_LIMIT = 400_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Cached:
-    stream: ImageStream
-    weight: int
-
-
 class StreamFolder:
-    """Makes the whole object of each change of an image stream. One at a time, in order."""
+    """Makes the event of each change of an image stream. One at a time, in order."""
 
     def __init__(
         self, database: Database, names: RegistryNames, cache_limit: int = CACHE_LIMIT
@@ -39,25 +34,27 @@ class StreamFolder:
         self._names = names
         self._limit = cache_limit
         self._weight = 0
-        self._cache: OrderedDict[str, _Cached] = OrderedDict()
+        self._cache: OrderedDict[str, PackedStream] = OrderedDict()
 
-    async def shape(self, recorded: RecordedChange) -> JsonObject:
+    async def shape(self, recorded: RecordedChange) -> WatchEvent:
         """The object after the change; for a deletion the object as it was, at the version of
         its deletion."""
         change = recorded.change
-        before = self._take(change.uid, change.previous)
+        packed = self._take(change.uid, change.previous)
         if change.type == "DELETED":
-            stream = before or self._undeleted(recorded)
-            return stream_to_wire(replace(stream, version=recorded.position), self._names)
+            packed = packed or await PackedStream.of(self._undeleted(recorded))
+            packed.stream = replace(packed.stream, version=recorded.position)
+            return packed.event(change.type, self._names)
+        delta = delta_from_json(change.delta or {})
         if change.type == "ADDED":
-            before = _blank(recorded)
-        if before is not None:
-            delta = delta_from_json(change.delta or {})
-            stream = replace(apply(before, delta), version=recorded.position)
+            created = replace(apply(_blank(recorded), delta), version=recorded.position)
+            packed = await PackedStream.of(created)
+        elif packed is not None:
+            packed.move(delta, recorded.position)
         else:
-            stream = await self._load_at(recorded)
-        self._put(stream)
-        return stream_to_wire(stream, self._names)
+            packed = await PackedStream.of(await self._load_at(recorded))
+        self._put(packed)
+        return packed.event(change.type, self._names)
 
     def _undeleted(self, recorded: RecordedChange) -> ImageStream:
         return apply(_blank(recorded), delta_from_json(recorded.change.delta or {}).inverted())
@@ -74,18 +71,16 @@ class StreamFolder:
             stream = apply(stream, delta.inverted())
         return replace(stream, version=recorded.position)
 
-    def _take(self, uid: str, version: int) -> ImageStream | None:
+    def _take(self, uid: str, version: int) -> PackedStream | None:
         cached = self._cache.pop(uid, None)
         if cached is None:
             return None
         self._weight -= cached.weight
-        return cached.stream if cached.stream.version == version else None
+        return cached if cached.stream.version == version else None
 
-    def _put(self, stream: ImageStream) -> None:
-        weight = 1 + len(stream.spec_tags)
-        weight += sum(len(h.items) for h in stream.status_tags.values())
-        self._cache[stream.uid] = _Cached(stream, weight)
-        self._weight += weight
+    def _put(self, packed: PackedStream) -> None:
+        self._cache[packed.stream.uid] = packed
+        self._weight += packed.weight
         while self._weight > self._limit and len(self._cache) > 1:
             _, dropped = self._cache.popitem(last=False)
             self._weight -= dropped.weight

@@ -27,14 +27,14 @@ _MAX_PENDING = 20_000
 _IDLE_S = 15.0
 _RETRY_S = 0.5
 
-Shaper = Callable[[RecordedChange], Awaitable[JsonObject]]
+Shaper = Callable[[RecordedChange], Awaitable[WatchEvent]]
 
 
-async def shape_body(recorded: RecordedChange) -> JsonObject:
-    """The object of a change that was journalled whole."""
+async def shape_body(recorded: RecordedChange) -> WatchEvent:
+    """The event of a change that was journalled whole."""
     body: JsonObject = dict(recorded.change.body or {})
     body["metadata"] = {**body["metadata"], "resourceVersion": str(recorded.position)}
-    return body
+    return WatchEvent(recorded.position, recorded.change.type, body)
 
 
 class JournalSubscription:
@@ -186,8 +186,7 @@ class JournalHub:
         change = recorded.change
         shaper = self._shapers.get((change.group, change.resource), shape_body)
         async with self._shaping:
-            body = await shaper(recorded)
-        return WatchEvent(recorded.position, change.type, body)
+            return await shaper(recorded)
 
     async def backlog(self, subscription: JournalSubscription) -> AsyncIterator[list[WatchEvent]]:
         """What happened between the subscription's start and where this reader stands."""
