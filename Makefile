@@ -52,7 +52,7 @@ unit: install ## decisions and parsing; no servers
 contract: install ## each adapter against the real thing
 	$(PYTEST) -n $(JOBS) --dist loadgroup tests/contract $(ARGS)
 
-replay: install ## a recorded log gives the same state and facts
+replay: install ## a recorded log gives the same state, byte for byte
 	$(PYTEST) -n $(JOBS) --dist loadgroup tests/replay $(ARGS)
 
 e2e: install ## the whole stack, through oc, kubectl and the demo

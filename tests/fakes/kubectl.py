@@ -41,6 +41,12 @@ class Kubectl:
     cache: Path
     namespace: str
 
+    @property
+    def minor(self) -> int:
+        """The N of its version 1.N."""
+        told = json.loads(self("version", "--client", "-o", "json"))
+        return int(told["clientVersion"]["minor"].rstrip("+"))
+
     def __call__(self, *arguments: str, stdin: str = "") -> str:
         """What it printed on standard output; raises CommandFailed unless it exits with 0."""
         said = self.attempt(*arguments, stdin=stdin)
