@@ -7,6 +7,7 @@ process at once.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -50,6 +51,16 @@ class Stop:
         return True
 
 
+def settle_heap() -> None:
+    """Tell the garbage collector that what exists now stays: modules, models, schemas.
+
+    Without it each full collection walks them all again, which stops an api under load for some
+    fifty milliseconds every second or so. To be called when a service has loaded what it keeps.
+    """
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 50)
+
+
 def run_service(main: Callable[[Stop], Awaitable[None]]) -> int:
     """Run `main`, which reads the service's `Settings` first, and give the exit code.
 
@@ -70,6 +81,7 @@ def run_service(main: Callable[[Stop], Awaitable[None]]) -> int:
 
 
 async def _run(main: Callable[[Stop], Awaitable[None]]) -> None:
+    settle_heap()
     stop = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -23,7 +23,7 @@ from tagstream.bus.connection import connect
 from tagstream.store.database import Database
 from tagstream.store.probe import PostgresProbe
 from tagstream.telemetry.health import Check, HealthServer
-from tagstream.telemetry.run import Stop
+from tagstream.telemetry.run import Stop, settle_heap
 from tagstream.telemetry.tracing import configure_tracing
 
 SERVICE = "api"
@@ -83,6 +83,7 @@ async def serve(settings: Settings, stop: Stop) -> None:
             ]
             group.create_task(_end_with(stop, server, background))
             del checks["start"]
+            settle_heap()
             _log.info("api ready", replica=settings.replica, port=server.port)
             await server.serve()
             stop.request()
