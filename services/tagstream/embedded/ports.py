@@ -7,11 +7,19 @@ may still lose the race and must report that.
 from __future__ import annotations
 
 import errno
+import itertools
+import os
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 from tagstream.embedded.failures import SetupError
+
+# Below the ports that systems give to outgoing connections: one of those may come between the
+# choice and the bind, seconds later. Where to begin differs from process to process, so that two
+# stacks that start together do not choose the same.
+_FIRST, _COUNT, _TRIES = 20_000, 12_000, 200
+_offsets = itertools.count(os.getpid() * 16)
 
 
 def choose_ports(preferred: Sequence[int], host: str = "127.0.0.1") -> list[int]:
@@ -21,10 +29,22 @@ def choose_ports(preferred: Sequence[int], host: str = "127.0.0.1") -> list[int]
 
 
 def _bind_any(held: ExitStack, host: str, port: int) -> int:
+    if not port:
+        return _bind_free(held, host)
     try:
         return _bind(held, host, port)
     except OSError:
-        return _bind(held, host, 0)
+        return _bind_free(held, host)
+
+
+def _bind_free(held: ExitStack, host: str) -> int:
+    for offset in itertools.islice(_offsets, _TRIES):
+        try:
+            return _bind(held, host, _FIRST + offset % _COUNT)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    return _bind(held, host, 0)
 
 
 def _bind(held: ExitStack, host: str, port: int) -> int:
@@ -43,7 +63,7 @@ def claim_api_port(host: str, port: int) -> int:
     """`port`, or a free one for 0. Raises `SetupError` if it cannot be bound on `host`."""
     try:
         with ExitStack() as held:
-            return _bind(held, host, port)
+            return _bind(held, host, port) if port else _bind_free(held, host)
     except (socket.gaierror, UnicodeError) as error:
         raise SetupError(
             f"--host {host} is not an address of this machine; try --host 127.0.0.1"
