@@ -333,3 +333,30 @@ def test_an_unreachable_registry_is_told_in_the_status(kubectl: Kubectl) -> None
     assert conditions()[0]["type"] == "ImportSuccess"
     assert conditions()[0]["status"] == "False"
     assert "127.0.0.1:9" in conditions()[0]["message"]
+
+
+def test_a_scheduled_tag_that_is_set_by_hand_warns(
+    kubectl: Kubectl, application: _Application
+) -> None:
+    _import(kubectl, application)
+    source = f"{application.registry}/team/app:1"
+    scheduled = {
+        "name": "1",
+        "from": {"kind": "DockerImage", "name": source},
+        "importPolicy": {"insecure": True, "scheduled": True},
+    }
+    patch = json.dumps({"tag": scheduled})
+    kubectl("patch", "istag", "app:1", "--type=merge", "-p", patch)
+    _tag(kubectl, "app:2", "app:1")
+    warning = f"tag 1 was imported on schedule from {source}; it is now set by hand"
+    described = kubectl("describe", "is", "app")
+    assert "tagstream.dev/scheduled-import" in described
+    assert warning in " ".join(described.split())
+    messages = {
+        event["message"]
+        for event in kubectl.read("events")["items"]
+        if event["reason"] == "ScheduledTagMovedByHand"
+    }
+    (message,) = messages
+    assert message.startswith(warning)
+    assert f"oc tag --scheduled --insecure {source} app:1" in message

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tagstream.embedded.ports import choose_ports
+
 _CONFIG = """\
 version: 0.1
 log: {{level: error, accesslog: {{disabled: true}}}}
@@ -29,9 +31,7 @@ def run_docker_registry(folder: Path) -> Iterator[str]:
     binary = find_binary()
     if binary is None:
         raise RuntimeError("docker-registry is not installed: apt-get install docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    (port,) = choose_ports([0])
     config = folder / "config.yml"
     config.write_text(_CONFIG.format(root=folder / "data", port=port))
     process = subprocess.Popen(
