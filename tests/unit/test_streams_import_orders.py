@@ -14,9 +14,9 @@ from tagstream.streams.image_stream import (
     TagReference,
     TagSource,
 )
+from tagstream.streams.import_applying import applicable_results
 from tagstream.streams.import_orders import (
     MAX_TAGS_PER_ORDER,
-    applicable_results,
     decide_orders,
     tags_to_check,
     tags_to_import,

@@ -12,7 +12,7 @@ from tagstream.errors import Conflict
 from tagstream.pruning.applying import COMPLETE, apply_complete
 from tagstream.pruning.marking import Marked, Tell, mark, tell_nobody
 from tagstream.pruning.rules import PruneRules, format_duration
-from tagstream.pruning.sweeping import MarksOutdated, Sweep, Sweeper, say
+from tagstream.pruning.sweeping import MarksOutdated, Sweep, Sweeper
 from tagstream.store.database import Database
 from tagstream.store.journal import transaction
 from tagstream.store.prune import PruneRun, finish_run, forget_runs, start_run
@@ -91,7 +91,7 @@ async def prune(database: Database, run: PruneRun, sweep: Sweep) -> tuple[Marked
         ended = await finish_run(tx.connection, run.id, tx.command.at)
         if ended is None:
             raise Conflict(f"the run {run.id} was ended by somebody else")
-        say(tx, _figures(ended, sweep.rules))
+        tx.say(_figures(ended, sweep.rules))
         apply_complete(tx)
     return marked, ended
 

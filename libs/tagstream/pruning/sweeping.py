@@ -12,7 +12,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tagstream.errors import Conflict
@@ -155,7 +155,7 @@ class Sweeper:
             if not items:
                 return 0
             gone = [(item.tag, item.seq) for item in items]
-            say(tx, {"namespace": stream.namespace, "name": stream.name, "items": gone})
+            tx.say({"namespace": stream.namespace, "name": stream.name, "items": gone})
             await apply_items(tx, stream, items, sweep.internal_registry)
             await add_removed(tx.connection, sweep.run, streams=int(is_first), items=len(items))
             await self._require_unused(tx, marked)
@@ -233,11 +233,6 @@ class Sweeper:
             )
             if not gone:
                 return
-            say(tx, {"images": [image.digest for image in gone]})
+            tx.say({"images": [image.digest for image in gone]})
             await apply_images(tx, gone)
             await add_removed(tx.connection, sweep.run, images=len(gone))
-
-
-def say(tx: Transaction, what: Mapping[str, object]) -> None:
-    """Completes the command with what was decided under the locks: enough to do it again."""
-    tx.command = replace(tx.command, arguments={**tx.command.arguments, **what})

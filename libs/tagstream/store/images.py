@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tagstream.errors import Conflict
+from tagstream.images.image_object import GROUP, image_metadata, image_object
 from tagstream.store.database import Connection, Row
 from tagstream.store.journal import Change, ChangeType, Transaction
-from tagstream.streams.json_form import format_time
 
-GROUP = "image.openshift.io"
 RESOURCE = "images"
 
 
@@ -204,28 +203,10 @@ def _record(
     body: Mapping[str, object],
 ) -> Change:
     """Journals the whole object, as a watch shows it."""
-    shown = {
-        **body,
-        "kind": "Image",
-        "apiVersion": f"{GROUP}/v1",
-        "metadata": {
-            "name": digest,
-            "uid": uid,
-            "creationTimestamp": format_time(created_at),
-            **image_metadata(body),
-        },
-    }
+    shown = image_object(body, digest, uid, created_at)
     change = Change(GROUP, RESOURCE, "", digest, uid, kind, previous, body=shown)
     tx.record(change)
     return change
-
-
-def image_metadata(body: Mapping[str, object]) -> dict[str, object]:
-    """The labels and annotations of a wire form."""
-    metadata = body.get("metadata")
-    if not isinstance(metadata, Mapping):
-        return {}
-    return {k: metadata[k] for k in ("labels", "annotations") if metadata.get(k)}
 
 
 _UPDATE = "UPDATE images SET metadata = $2, body = $3 WHERE digest = $1"

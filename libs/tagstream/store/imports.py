@@ -7,36 +7,31 @@ costs time and nothing else: the resync finds the row.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 
 from tagstream.store.database import Connection, Row
 from tagstream.store.journal import Transaction
+from tagstream.streams.import_orders import OrderedImport
 from tagstream.streams.imports import CHECK_ANNOTATION
 
 
 @dataclass(frozen=True, slots=True)
 class ImportRow:
-    """One ordered import of some tags of one stream from one registry host.
+    """An ordered import with what became of it.
 
-    `generations`: each tag with the generation of its reference that is meant. `request` and
-    `result` are the JSON forms of streams/import_request.py; `result` is None until it ran.
+    `result` is the JSON form of streams/import_request.py; None until it ran.
     """
 
-    id: str
-    stream_uid: str
-    namespace: str
-    stream: str
-    host: str
-    request: Mapping[str, object]
-    generations: Mapping[str, int]
-    scheduled: bool
+    order: OrderedImport
     requested_at: datetime
     result: Mapping[str, object] | None = None
     finished_at: datetime | None = None
     applied_at: datetime | None = None
 
 
+# Those of an order come first, in the order of its fields.
+_ORDER_FIELDS = len(fields(OrderedImport))
 _COLUMNS = """id::text, stream::text, namespace, name, host, request, generations, scheduled,
     requested_at, result, finished_at, applied_at"""
 _INSERT = """
@@ -65,7 +60,7 @@ _FORGET = """
 """
 
 
-async def insert_import(tx: Transaction, new: ImportRow) -> None:
+async def insert_import(tx: Transaction, new: OrderedImport) -> None:
     await tx.connection.execute(
         _INSERT,
         new.id,
@@ -76,7 +71,7 @@ async def insert_import(tx: Transaction, new: ImportRow) -> None:
         dict(new.request),
         dict(new.generations),
         new.scheduled,
-        new.requested_at,
+        tx.command.at,
     )
 
 
@@ -87,7 +82,8 @@ async def load_import(connection: Connection, import_id: str) -> ImportRow | Non
 
 
 def _from_row(row: Row) -> ImportRow:
-    return ImportRow(*row.values())
+    order, rest = tuple(row.values())[:_ORDER_FIELDS], tuple(row.values())[_ORDER_FIELDS:]
+    return ImportRow(OrderedImport(*order), *rest)
 
 
 async def load_open_generations(connection: Connection, stream_uid: str) -> list[Mapping[str, int]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -22,18 +22,14 @@ import orjson
 from tagstream.events.envelope import fact_id
 from tagstream.events.facts import Fact
 from tagstream.events.jobs import Job
-from tagstream.events.message import Message, format_timestamp
-from tagstream.events.outgoing import subject_of
+from tagstream.events.message import Message
+from tagstream.events.stamping import FIRST_FACT, FIRST_JOB, FIRST_REQUEUED, stamp
 from tagstream.store.database import Connection, Database, Row, flush, flush_and_read
 from tagstream.telemetry import metrics
 from tagstream.telemetry.names import JOURNAL_APPEND_DURATION
 
 Json = Mapping[str, object]
 ChangeType = Literal["ADDED", "MODIFIED", "DELETED"]
-
-# Facts and jobs of one command share one number space for their ids.
-_FIRST_JOB = 1_000_001
-_FIRST_REQUEUED = 2_000_001
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +108,10 @@ class Transaction:
         """Adds a message that was published once before, as a job."""
         self._requeued.append(again)
 
+    def say(self, what: Json) -> None:
+        """Completes the command's arguments with what was decided under the locks."""
+        self.command = replace(self.command, arguments={**self.command.arguments, **what})
+
     def version_of(self, change: Change) -> int:
         """The position of a recorded change; call it after the block."""
         return self.position - len(self._changes) + 1 + self._changes.index(change)
@@ -150,13 +150,14 @@ class Transaction:
                 }
                 for c in self._changes
             ],
-            "facts": self._messages(self._facts, 1),
-            "jobs": [*self._messages(self._jobs, _FIRST_JOB), *self._again()],
+            "facts": self._messages(self._facts, FIRST_FACT),
+            "jobs": [*self._messages(self._jobs, FIRST_JOB), *self._again()],
         }
 
     def _messages(self, messages: Sequence[Message], first: int) -> list[dict[str, object]]:
         return [
-            self._message(number, message) for number, message in enumerate(messages, start=first)
+            {"id": one.id, "type": one.type, "subject": one.subject, "data": one.data}
+            for one in stamp(self.command, messages, first)
         ]
 
     def _again(self) -> list[dict[str, object]]:
@@ -167,22 +168,8 @@ class Transaction:
                 "subject": one.subject,
                 "data": one.data,
             }
-            for number, one in enumerate(self._requeued, start=_FIRST_REQUEUED)
+            for number, one in enumerate(self._requeued, start=FIRST_REQUEUED)
         ]
-
-    def _message(self, number: int, message: Message) -> dict[str, object]:
-        command = self.command
-        data = message.to_data()
-        data["actor"] = command.actor
-        data["cause"] = command.cause
-        data["commandId"] = command.id
-        data["occurredAt"] = format_timestamp(command.at)
-        return {
-            "id": fact_id(command.id, number, message.TYPE),
-            "type": message.TYPE,
-            "subject": subject_of(message.TYPE, data),
-            "data": data,
-        }
 
 
 # The append and the commit are one message: the journal's lock must not be held while this process

@@ -8,31 +8,23 @@ that no path can forget one.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
-from types import MappingProxyType
 
-from tagstream.events.facts import ImportRequested, TagChanged, TagDeleted
-from tagstream.events.message import TagGeneration
+from tagstream.events.stream_facts import stream_facts
 from tagstream.store.journal import Change, Transaction
 from tagstream.streams.delta import HistoryChange, SpecChange, StreamDelta, diff
-from tagstream.streams.image_stream import ImageStream, StreamMetadata, TagReference
-from tagstream.streams.import_orders import wants_repository
-from tagstream.streams.imports import needs_import
+from tagstream.streams.image_stream import ImageStream, TagReference
+from tagstream.streams.item_plan import plan_items
 from tagstream.streams.json_form import (
-    delta_to_json,
-    format_time,
+    journal_delta,
     metadata_to_json,
     reference_to_json,
 )
-from tagstream.streams.pull_spec import TagMove, find_moves
 from tagstream.streams.sources import followed_tag
+from tagstream.streams.stream_commands import blank_stream, emptied
 from tagstream.streams.tags import will_move_again
 
 GROUP = "image.openshift.io"
 RESOURCE = "imagestreams"
-
-# A fact must fit into a NATS message. Who acts on one reads the stream, which names all its tags.
-_MOST_TAGS_NAMED = 1000
 
 _INSERT = """
     INSERT INTO streams (uid, namespace, name, version, generation, created_at, lookup_local,
@@ -62,7 +54,7 @@ async def create_stream(tx: Transaction, stream: ImageStream, internal_registry:
         metadata_to_json(stream.metadata),
         dict(stream.metadata.labels),
     )
-    blank = _blank(stream)
+    blank = blank_stream(stream)
     delta = diff(blank, stream)
     await _write_tags(tx, stream, delta)
     change = _record(tx, stream, delta, "ADDED")
@@ -96,7 +88,7 @@ async def save_stream(
 
 async def delete_stream(tx: Transaction, stream: ImageStream, internal_registry: str) -> Change:
     """Removes a whole-loaded, locked stream. Its tag items are retired, not deleted."""
-    blank = replace(_blank(stream), generation=stream.generation, metadata=stream.metadata)
+    blank = emptied(stream)
     delta = diff(stream, blank)
     await tx.connection.execute(_RETIRE_ALL, stream.uid, tx.command.id)
     await tx.connection.execute(_DELETE, stream.uid)
@@ -132,17 +124,6 @@ async def shorten_stream(
     return change
 
 
-def _blank(stream: ImageStream) -> ImageStream:
-    return replace(
-        stream,
-        generation=0,
-        metadata=StreamMetadata(),
-        lookup_local=False,
-        spec_tags=MappingProxyType({}),
-        status_tags=MappingProxyType({}),
-    )
-
-
 def _record(tx: Transaction, stream: ImageStream, delta: StreamDelta, kind: str) -> Change:
     change = Change(
         GROUP,
@@ -152,7 +133,7 @@ def _record(tx: Transaction, stream: ImageStream, delta: StreamDelta, kind: str)
         stream.uid,
         kind,  # type: ignore[arg-type]
         stream.version,
-        delta={**delta_to_json(delta), "created": format_time(stream.created_at)},
+        delta=journal_delta(stream, delta),
     )
     tx.record(change)
     return change
@@ -169,7 +150,7 @@ _DELETE_SPEC = "DELETE FROM spec_tags WHERE stream = $1 AND tag = ANY ($2)"
 
 async def _write_tags(tx: Transaction, stream: ImageStream, delta: StreamDelta) -> None:
     await _write_spec(tx, stream, delta.spec.items())
-    await _write_items(tx, stream.uid, delta.status.items())
+    await _write_items(tx, stream.uid, delta)
     await _write_conditions(tx, stream.uid, delta.status.items())
 
 
@@ -212,16 +193,12 @@ _REGENERATE = """
 """
 
 
-async def _write_items(
-    tx: Transaction, uid: str, changes: Collection[tuple[str, HistoryChange]]
-) -> None:
-    command = tx.command
-    for tag, change in changes:
-        if _only_regenerates(change):
-            await tx.connection.execute(_REGENERATE, uid, tag, change.added[0].generation)
-            continue
-        if change.removed:
-            await tx.connection.execute(_RETIRE_TOP, uid, tag, len(change.removed), command.id)
+async def _write_items(tx: Transaction, uid: str, delta: StreamDelta) -> None:
+    command, plan = tx.command, plan_items(delta)
+    for tag, generation in plan.regenerate:
+        await tx.connection.execute(_REGENERATE, uid, tag, generation)
+    for tag, count in plan.retire:
+        await tx.connection.execute(_RETIRE_TOP, uid, tag, count, command.id)
     rows = [
         (
             uid,
@@ -234,19 +211,9 @@ async def _write_items(
             command.cause,
             command.id,
         )
-        for tag, change in changes
-        if not _only_regenerates(change)
-        for event in reversed(change.added)
+        for tag, event in plan.push
     ]
     await _execute_many(tx, _PUSH, rows)
-
-
-def _only_regenerates(change: HistoryChange) -> bool:
-    """The same image, confirmed for a newer generation: no new item."""
-    if len(change.removed) != 1 or len(change.added) != 1:
-        return False
-    old, new = change.removed[0], change.added[0]
-    return replace(old, generation=new.generation) == new
 
 
 _CLEAR_CONDITIONS = "DELETE FROM tag_conditions WHERE stream = $1 AND tag = ANY ($2)"
@@ -281,55 +248,5 @@ async def _execute_many(tx: Transaction, sql: str, rows: Sequence[tuple[object, 
 
 
 def _emit(tx: Transaction, before: ImageStream, after: ImageStream, internal_registry: str) -> None:
-    for move in find_moves(before, after, internal_registry):
-        tx.emit(_moved(after, move))
-    pending = [
-        TagGeneration(tag=tag, generation=after.spec_tags[tag].generation or 0)
-        for tag in sorted(after.spec_tags)
-        if needs_import(after, tag) and before.spec_tags.get(tag) != after.spec_tags[tag]
-    ]
-    # A stream that is being made is compared with a blank one, which has its repository already.
-    had_wish = before.generation > 0 and wants_repository(before)
-    if pending or (wants_repository(after) and not had_wish):
-        tx.emit(
-            ImportRequested(
-                namespace=after.namespace,
-                stream=after.name,
-                stream_uid=after.uid,
-                generation=after.generation,
-                tags=tuple(pending[:_MOST_TAGS_NAMED]),
-            )
-        )
-
-
-def _moved(stream: ImageStream, move: TagMove) -> TagChanged | TagDeleted:
-    old_policy = str(move.old_reference.reference_policy) if move.old_reference else ""
-    if not move.new_pull_spec:
-        return TagDeleted(
-            namespace=stream.namespace,
-            stream=stream.name,
-            stream_uid=stream.uid,
-            generation=stream.generation,
-            tag=move.tag,
-            old_image=move.old_head.image if move.old_head else "",
-            old_pull_spec=move.old_pull_spec,
-            tag_generation=move.old_head.generation if move.old_head else 0,
-            old_reference_policy=old_policy,
-        )
-    return TagChanged(
-        namespace=stream.namespace,
-        stream=stream.name,
-        stream_uid=stream.uid,
-        generation=stream.generation,
-        tag=move.tag,
-        old_image=move.old_head.image if move.old_head else "",
-        new_image=move.new_head.image if move.new_head else "",
-        old_pull_spec=move.old_pull_spec,
-        new_pull_spec=move.new_pull_spec,
-        tag_generation=move.new_head.generation if move.new_head else 0,
-        old_reference_policy=old_policy,
-        new_reference_policy=(
-            str(move.new_reference.reference_policy) if move.new_reference else ""
-        ),
-        scheduled=will_move_again(stream, move.tag),
-    )
+    for fact in stream_facts(before, after, internal_registry):
+        tx.emit(fact)

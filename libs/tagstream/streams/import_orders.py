@@ -6,27 +6,24 @@ one registry host, so that a slow one delays nobody else. What a result does to 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import islice
+from typing import Any, cast
 
 from tagstream.images.reference import InvalidReference, parse_image_reference
 from tagstream.streams.image_stream import (
     ImageStream,
     ImportMode,
-    ImportPolicy,
-    ReferencePolicy,
     TagReference,
 )
 from tagstream.streams.import_request import (
-    ImageImportResult,
     ImageImportSpec,
     ImportRequest,
-    ImportResult,
     RepositoryImportSpec,
 )
-from tagstream.streams.import_results import outcome_of, repository_tag_imports
-from tagstream.streams.imports import CHECK_ANNOTATION, TagImport, tags_needing_import
+from tagstream.streams.imports import CHECK_ANNOTATION, tags_needing_import
 from tagstream.streams.tags import will_move_again
 
 PREFER_OS = "importer.image.openshift.io/prefer-os"
@@ -50,6 +47,47 @@ class ImportOrder:
     host: str
     request: ImportRequest
     generations: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderedImport:
+    """An order that was made. `request` is the JSON form of an ImportRequest."""
+
+    id: str
+    stream_uid: str
+    namespace: str
+    stream: str
+    host: str
+    request: Mapping[str, object]
+    generations: Mapping[str, int]
+    scheduled: bool
+
+    def to_json(self) -> dict[str, object]:
+        """For the arguments of a command; `from_json` is its inverse."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    @classmethod
+    def from_json(cls, body: Mapping[str, object]) -> OrderedImport:
+        return cls(**cast("dict[str, Any]", dict(body)))
+
+
+def make_orders(
+    command_id: str, stream: ImageStream, orders: Iterable[ImportOrder], *, scheduled: bool
+) -> list[OrderedImport]:
+    """The orders of one command, with ids that follow from it."""
+    return [
+        OrderedImport(
+            id=str(uuid.uuid5(uuid.UUID(command_id), f"{number} {order.host}")),
+            stream_uid=stream.uid,
+            namespace=stream.namespace,
+            stream=stream.name,
+            host=order.host,
+            request=order.request.to_json(),
+            generations=order.generations,
+            scheduled=scheduled,
+        )
+        for number, order in enumerate(orders)
+    ]
 
 
 def tags_to_import(stream: ImageStream) -> list[str]:
@@ -125,6 +163,20 @@ def decide_orders(
     ]
 
 
+def decide_all_orders(
+    stream: ImageStream,
+    under_way: Sequence[Mapping[str, int]],
+    *,
+    scheduled: bool,
+    deadline_s: float,
+) -> list[ImportOrder]:
+    """What a stream needs now: what waits for an import, or what its schedule looks at."""
+    tags = tags_to_check(stream) if scheduled else tags_to_import(stream)
+    orders = decide_orders(stream, tags, under_way, deadline_s=deadline_s)
+    whole = decide_repository_order(stream, under_way, deadline_s=deadline_s)
+    return orders if whole is None or scheduled else [*orders, whole]
+
+
 def decide_repository_order(
     stream: ImageStream, under_way: Iterable[Mapping[str, int]], *, deadline_s: float
 ) -> ImportOrder | None:
@@ -166,57 +218,3 @@ def _image_spec(ref: TagReference) -> ImageImportSpec:
         prefer_os=annotations.get(PREFER_OS, ""),
         prefer_arch=annotations.get(PREFER_ARCH, ""),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class TagResult:
-    """One tag of a finished import that still applies, with what was found for it."""
-
-    tag_import: TagImport
-    found: ImageImportResult
-
-
-def applicable_results(
-    stream: ImageStream,
-    request: ImportRequest,
-    generations: Mapping[str, int],
-    result: ImportResult,
-) -> list[TagResult]:
-    """The results that still count: the tag is wanted as it was when the import was ordered.
-
-    A tag that was deleted meanwhile is not brought back, and one that asks for something newer
-    waits for that. Policies that changed without asking for an import are kept as they are now. Of
-    a repository only the tags count that nobody wants otherwise.
-    """
-    applicable: list[TagResult] = []
-    for spec, found in zip(request.images, result.images, strict=True):
-        tag = spec.to_tag or ""
-        ref = stream.spec_tags.get(tag)
-        if ref is None or not ref.is_importable or ref.source is None:
-            continue
-        if (ref.generation or 0) != generations.get(tag):
-            continue
-        tag_import = TagImport(
-            tag, ref.source.name, ref.import_policy, ref.reference_policy, outcome_of(found)
-        )
-        applicable.append(TagResult(tag_import, found))
-    return applicable + _repository_results(stream, request, result)
-
-
-def _repository_results(
-    stream: ImageStream, request: ImportRequest, result: ImportResult
-) -> list[TagResult]:
-    asked, answer = request.repository, result.repository
-    if asked is None or answer is None or asked.from_name != stream.docker_image_repository:
-        return []
-    found = [one for one in answer.images if one.tag and one.tag not in stream.spec_tags]
-    imports = repository_tag_imports(
-        asked.from_name, ImportPolicy(insecure=asked.insecure), ReferencePolicy.SOURCE, found
-    )
-    return [TagResult(one, image) for one, image in zip(imports, found, strict=True)]
-
-
-def tags_of(generations: Mapping[str, int], result: ImportResult) -> set[str]:
-    """The tags that a finished import may touch."""
-    listed = result.repository.images if result.repository is not None else ()
-    return {*generations, *(one.tag for one in listed if one.tag)}

@@ -4,10 +4,16 @@ and imports.py (spec/image-api-and-import.md §6.3 step 10)."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tagstream.images.reference import InvalidReference, parse_image_reference
 from tagstream.streams.image_stream import ImportMode, ImportPolicy
-from tagstream.streams.import_request import ImageImportResult, ImportStatus
+from tagstream.streams.import_request import (
+    FetchedImage,
+    ImageImportResult,
+    ImportResult,
+    ImportStatus,
+)
 from tagstream.streams.imports import ImportedImage, ImportFailure, TagImport
 
 
@@ -48,6 +54,46 @@ def repository_tag_imports(
         for result in results
         if result.tag
     ]
+
+
+def requested_tag_imports(spec: Mapping[str, Any], result: ImportResult) -> list[TagImport]:
+    """The tags of an ImageStreamImport, from its spec with every default filled in."""
+    imports: list[TagImport] = []
+    repository = spec.get("repository")
+    if repository is not None and result.repository is not None:
+        imports += repository_tag_imports(
+            repository["from"]["name"],
+            policy_from_json(repository),
+            repository["referencePolicy"]["type"],
+            result.repository.images,
+        )
+    for image, found in zip(spec.get("images") or [], result.images, strict=True):
+        if image.get("to"):
+            imports.append(
+                TagImport(
+                    tag=image["to"]["name"],
+                    from_name=image["from"]["name"],
+                    import_policy=policy_from_json(image),
+                    reference_policy=image["referencePolicy"]["type"],
+                    outcome=outcome_of(found),
+                )
+            )
+    return imports
+
+
+def requested_images(spec: Mapping[str, Any], result: ImportResult) -> dict[str, FetchedImage]:
+    """Images that a tag will name, and their children, by digest; what has no target is only
+    reported."""
+    asked = spec.get("images") or []
+    found = [one for image, one in zip(asked, result.images, strict=True) if image.get("to")]
+    if result.repository is not None:
+        found += result.repository.images
+    images: dict[str, FetchedImage] = {}
+    for one in found:
+        for image in (one.image, *one.manifests):
+            if image is not None:
+                images.setdefault(image.digest, image)
+    return images
 
 
 def policy_from_json(part: Mapping[str, object]) -> ImportPolicy:

@@ -23,6 +23,7 @@ from tagstream.streams.image_stream import (
     TagSource,
 )
 from tagstream.streams.json_form import format_time
+from tagstream.streams.schedule_warning import without_settled_warning
 from tagstream.streams.spec_write import REQUEST_IMPORT, decide_create, decide_update
 from tagstream.streams.tag_history import (
     add_event,
@@ -102,7 +103,7 @@ def decide_import(
     if stream == before and CHECK_ANNOTATION in before.metadata.annotations:
         return before
     after = decide_update(before, _checked(stream, now), {}, now, internal_registry)
-    return _with_reached_conditions(after, imports)
+    return without_settled_warning(before, _with_reached_conditions(after, imports))
 
 
 def _with_reached_conditions(stream: ImageStream, imports: Sequence[TagImport]) -> ImageStream:

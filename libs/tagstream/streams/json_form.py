@@ -14,6 +14,7 @@ from typing import TypeAlias, cast
 from tagstream.images.image_metadata import format_time as format_time
 from tagstream.streams.delta import HistoryChange, SpecChange, StreamDelta, StreamHeader
 from tagstream.streams.image_stream import (
+    ImageStream,
     ImportMode,
     ImportPolicy,
     ReferencePolicy,
@@ -182,6 +183,12 @@ def delta_to_json(delta: StreamDelta) -> Json:
     }
     body["status"] = {tag: _history_to_json(change) for tag, change in delta.status.items()}
     return body
+
+
+def journal_delta(stream: ImageStream, delta: StreamDelta) -> Json:
+    """A delta as a change of the journal keeps it: with the time the stream was made, so that the
+    stream can be put together from its changes alone."""
+    return {**delta_to_json(delta), "created": format_time(stream.created_at)}
 
 
 def delta_from_json(body: AnyJson) -> StreamDelta:

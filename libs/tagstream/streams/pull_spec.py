@@ -66,14 +66,8 @@ def find_moves(before: ImageStream, after: ImageStream, internal_registry: str) 
 
     A generation that merely catches up is no move (architecture, "Events").
     """
-    tags = sorted(
-        before.spec_tags.keys()
-        | after.spec_tags.keys()
-        | before.status_tags.keys()
-        | after.status_tags.keys()
-    )
     moves = []
-    for tag in tags:
+    for tag in sorted(_touched_tags(before, after)):
         move = TagMove(
             tag,
             before.head(tag),
@@ -86,6 +80,17 @@ def find_moves(before: ImageStream, after: ImageStream, internal_registry: str) 
         if move.old_pull_spec != move.new_pull_spec:
             moves.append(move)
     return moves
+
+
+def _touched_tags(before: ImageStream, after: ImageStream) -> set[str]:
+    """Tags that can have moved: all, if what local ones resolve to has."""
+    spec = before.spec_tags.keys() | after.spec_tags.keys()
+    status = before.status_tags.keys() | after.status_tags.keys()
+    if before.docker_image_repository != after.docker_image_repository:
+        return spec | status
+    return {t for t in spec if before.spec_tags.get(t) is not after.spec_tags.get(t)} | {
+        t for t in status if before.status_tags.get(t) is not after.status_tags.get(t)
+    }
 
 
 def _resolved(stream: ImageStream, tag: str, internal_registry: str) -> str:

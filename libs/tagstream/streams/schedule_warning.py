@@ -56,13 +56,29 @@ def _undone(stream: ImageStream, tag: str, scheduled: str) -> str:
     )
 
 
-def with_schedule_annotation(stream: ImageStream, warning: str | None) -> ImageStream:
-    """The stream with the warning where `oc describe` shows it; without it when there is none."""
-    annotations = dict(stream.metadata.annotations)
+def with_schedule_annotation(stream: ImageStream, warning: str) -> ImageStream:
+    """The stream with the warning where `oc describe` shows it."""
+    annotations = {**stream.metadata.annotations, ANNOTATION: warning}
+    return replace(stream, metadata=replace(stream.metadata, annotations=annotations))
+
+
+def without_outdated_warning(stream: ImageStream, tag: str) -> ImageStream:
+    """The stream without a warning that was about `tag`, which was written anew."""
+    is_about = stream.metadata.annotations.get(ANNOTATION, "").startswith(f"tag {tag} ")
+    return _without_annotation(stream) if is_about else stream
+
+
+def without_settled_warning(before: ImageStream, after: ImageStream) -> ImageStream:
+    """The stream without a warning that a tag will move again, once an import has moved it."""
+    warning = after.metadata.annotations.get(ANNOTATION)
     if warning is None:
-        if ANNOTATION not in annotations:
-            return stream
-        del annotations[ANNOTATION]
-    else:
-        annotations[ANNOTATION] = warning
+        return after
+    moved = (tag for tag in after.status_tags if after.head(tag) != before.head(tag))
+    if any(warning.startswith(f"tag {tag} will move again") for tag in moved):
+        return _without_annotation(after)
+    return after
+
+
+def _without_annotation(stream: ImageStream) -> ImageStream:
+    annotations = {k: v for k, v in stream.metadata.annotations.items() if k != ANNOTATION}
     return replace(stream, metadata=replace(stream.metadata, annotations=annotations))

@@ -5,22 +5,21 @@ Owns the order of the steps. Registry failures are results here, never exception
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from tagstream.bus.outcomes import Outcome
 from tagstream.errors import InvalidInput
 from tagstream.events.envelope import CloudEvent
-from tagstream.events.facts import ImportCompleted, ImportFact, ImportFailed
+from tagstream.events.import_facts import import_fact
 from tagstream.events.jobs import ImportTags, parse_job
-from tagstream.events.message import TagResult
 from tagstream.importer.deps import Deps
 from tagstream.importer.fetch import fetch
 from tagstream.importer.pull_secrets import load_pull_secrets, read_global_pull_secret
 from tagstream.store.images import CachedImage, cache_images
-from tagstream.store.imports import ImportRow, finish_import, load_import
+from tagstream.store.imports import finish_import, load_import
 from tagstream.store.journal import transaction
-from tagstream.streams.import_request import ImageImportResult, ImportRequest, ImportResult
+from tagstream.streams.import_orders import OrderedImport
+from tagstream.streams.import_request import ImportRequest, ImportResult
 from tagstream.telemetry import metrics, names
 from tagstream.telemetry.tracing import span
 
@@ -65,48 +64,19 @@ async def on_import_ordered(event: CloudEvent, deps: Deps) -> Outcome:
         return Outcome.GONE
     if ordered.result is not None:
         return Outcome.UNCHANGED
-    result = await fetch_and_keep(ImportRequest.from_json(ordered.request), deps, "job")
-    return await _finish(ordered, result, deps)
+    result = await fetch_and_keep(ImportRequest.from_json(ordered.order.request), deps, "job")
+    return await _finish(ordered.order, result, deps)
 
 
-async def _finish(ordered: ImportRow, result: ImportResult, deps: Deps) -> Outcome:
+async def _finish(ordered: OrderedImport, result: ImportResult, deps: Deps) -> Outcome:
     body = result.to_json()
     command = deps.command(
         "import.finish",
         "scheduled import" if ordered.scheduled else "import",
-        {"importId": ordered.id, "result": body},
+        {"import": ordered.to_json(), "result": body},
     )
     async with transaction(deps.database, command) as tx:
         if not await finish_import(tx, ordered.id, body, command.at):
             return Outcome.DUPLICATE
-        tx.emit(_fact(ordered, result))
+        tx.emit(import_fact(ordered, result))
     return Outcome.APPLIED
-
-
-def _fact(ordered: ImportRow, result: ImportResult) -> ImportFact:
-    tags = ImportRequest.from_json(ordered.request).images
-    results = tuple(
-        _tag_result(spec.to_tag or "", ordered.generations, found)
-        for spec, found in zip(tags, result.images, strict=True)
-    )
-    if result.repository is not None:
-        results += tuple(_tag_result(i.tag, {}, i) for i in result.repository.images)
-    kind = ImportCompleted if any(one.digest for one in results) else ImportFailed
-    return kind(
-        namespace=ordered.namespace,
-        stream=ordered.stream,
-        stream_uid=ordered.stream_uid,
-        import_id=ordered.id,
-        host=ordered.host,
-        results=results,
-    )
-
-
-def _tag_result(tag: str, generations: Mapping[str, int], found: ImageImportResult) -> TagResult:
-    generation = generations.get(tag, 0)
-    if found.image is not None:
-        return TagResult(tag=tag, generation=generation, digest=found.image.digest)
-    status = found.status
-    return TagResult(
-        tag=tag, generation=generation, reason=status.reason, message=status.message[:500]
-    )

@@ -1,35 +1,26 @@
 """Applying a finished import to its stream: images, tags, conditions and the Event, at once.
 
-Owns loading and saving; what a result means is streams/import_orders.py and streams/imports.py.
+Owns loading and saving; what a result means is streams/import_applying.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-
-import structlog
+from collections.abc import Mapping
+from dataclasses import replace
 
 from tagstream.bus.outcomes import Outcome
 from tagstream.store.images import load_storable_bodies, store_images
-from tagstream.store.imports import ImportRow, load_import, mark_applied
+from tagstream.store.imports import load_import, mark_applied
 from tagstream.store.journal import Transaction, transaction
 from tagstream.store.object_events import record_event
 from tagstream.store.stream_writes import save_stream
 from tagstream.store.streams import load_stream
 from tagstream.streams.image_stream import ImageStream
-from tagstream.streams.import_orders import TagResult, applicable_results, tags_of
-from tagstream.streams.import_request import (
-    FetchedImage,
-    ImportRequest,
-    ImportResult,
-    digests_named_by,
-)
-from tagstream.streams.imports import ImportFailure, decide_import
-from tagstream.streams.problems import InvalidStream
+from tagstream.streams.import_applying import decide_applied, tags_of
+from tagstream.streams.import_orders import OrderedImport
+from tagstream.streams.import_request import FetchedImage, ImportResult, digests_named_by
 from tagstream.tag_tracker.deps import Deps
 from tagstream.tag_tracker.ordering import order_again
-
-_log = structlog.get_logger(__name__)
 
 Bodies = Mapping[str, Mapping[str, object] | None]
 
@@ -50,64 +41,44 @@ async def apply_import(deps: Deps, import_id: str) -> Outcome:
         return Outcome.UNCHANGED
     command = deps.command(
         "import.apply",
-        "scheduled import" if row.scheduled else "import",
-        {"importId": row.id, "result": row.result},
+        "scheduled import" if row.order.scheduled else "import",
+        {"import": row.order.to_json(), "result": row.result},
     )
     async with transaction(deps.database, command) as tx:
-        return await _apply(tx, row, row.result, deps.internal_registry)
+        return await _apply(tx, row.order, row.result, deps.internal_registry)
 
 
 async def _apply(
-    tx: Transaction, row: ImportRow, body: Mapping[str, object], internal_registry: str
+    tx: Transaction, order: OrderedImport, body: Mapping[str, object], internal_registry: str
 ) -> Outcome:
     digests = digests_named_by(body)
     bodies = await load_storable_bodies(tx.connection, digests)
     if digests - bodies.keys():
-        return Outcome.SKIPPED if await order_again(tx, row) else Outcome.DUPLICATE
+        tx.command = replace(tx.command, kind="import.again", arguments={"import": order.to_json()})
+        return Outcome.SKIPPED if await order_again(tx, order) else Outcome.DUPLICATE
     result = ImportResult.from_json(body, _contents(bodies))
     stream = await load_stream(
         tx.connection,
-        row.namespace,
-        row.stream,
-        tags=tags_of(row.generations, result),
+        order.namespace,
+        order.stream,
+        tags=tags_of(order.generations, result),
         lock=True,
     )
-    if stream is None or stream.uid != row.stream_uid:
+    if stream is None or stream.uid != order.stream_uid:
         return Outcome.GONE
-    if not await mark_applied(tx, row.id, tx.command.at):
+    if not await mark_applied(tx, order.id, tx.command.at):
         return Outcome.DUPLICATE
-    request = ImportRequest.from_json(row.request)
-    results = applicable_results(stream, request, row.generations, result)
-    # A repository without any tag was looked at all the same, which the stream must say.
-    if not results and request.repository is None:
-        return Outcome.SKIPPED
-    await store_images(tx, _bodies_to_store(results, bodies))
-    return await _save(tx, stream, results, internal_registry)
-
-
-async def _save(
-    tx: Transaction, stream: ImageStream, results: Sequence[TagResult], internal_registry: str
-) -> Outcome:
     now = tx.command.at.replace(microsecond=0)
-    try:
-        after = decide_import(stream, [r.tag_import for r in results], now, internal_registry)
-    except InvalidStream as error:
-        # The stream was valid when it was written; what the registry had does not fit into it.
-        _log.warning("import refused", stream=f"{stream.namespace}/{stream.name}", error=str(error))
-        await _tell(tx, stream, str(error))
+    applied = decide_applied(stream, order, result, now, internal_registry)
+    if applied is None:
         return Outcome.SKIPPED
-    if await save_stream(tx, stream, after, internal_registry) is None:
-        return Outcome.UNCHANGED
-    failures = [
-        f"{r.tag_import.tag}: {r.tag_import.outcome.message}"
-        for r in results
-        if isinstance(r.tag_import.outcome, ImportFailure)
-        and stream.history(r.tag_import.tag) != after.history(r.tag_import.tag)
-    ]
-    if failures:
-        more = f" (and {len(failures) - 1} more tags)" if failures[1:] else ""
-        await _tell(tx, stream, failures[0] + more)
-    return Outcome.APPLIED
+    missing = {d: i.body for d, i in applied.images().items() if bodies[d] is not None}
+    await store_images(tx, missing)
+    written = await save_stream(tx, stream, applied.after, internal_registry)
+    if applied.failures:
+        more = f" (and {len(applied.failures) - 1} more tags)" if applied.failures[1:] else ""
+        await _tell(tx, stream, applied.failures[0] + more)
+    return Outcome.UNCHANGED if written is None else Outcome.APPLIED
 
 
 async def _tell(tx: Transaction, stream: ImageStream, message: str) -> None:
@@ -134,14 +105,3 @@ def _contents(bodies: Bodies) -> dict[str, FetchedImage]:
         digest: FetchedImage(digest, dict(body or {}), b"")  # type: ignore[arg-type]
         for digest, body in bodies.items()
     }
-
-
-def _bodies_to_store(
-    results: Sequence[TagResult], bodies: Bodies
-) -> dict[str, Mapping[str, object]]:
-    wanted: dict[str, Mapping[str, object]] = {}
-    for result in results:
-        for image in (result.found.image, *result.found.manifests):
-            if image is not None and bodies[image.digest] is not None:
-                wanted.setdefault(image.digest, image.body)
-    return wanted

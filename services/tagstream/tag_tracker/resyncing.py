@@ -49,19 +49,19 @@ async def resync(deps: Deps, fence: Fence | None = None) -> None:
         try:
             await _repair(deps, row, fence)
         except TagstreamError as error:
-            _log.warning("import not repaired", import_id=row.id, error=str(error))
+            _log.warning("import not repaired", import_id=row.order.id, error=str(error))
     await _forget(deps)
 
 
 async def _repair(deps: Deps, row: ImportRow, fence: Fence | None) -> None:
     if row.result is not None:
-        await apply_import(deps, row.id)
+        await apply_import(deps, row.order.id)
         return
-    command = deps.command("import.request", "resync", {"importId": row.id})
+    command = deps.command("import.again", "resync", {"import": row.order.to_json()})
     async with transaction(deps.database, command) as tx:
         if fence is not None:
             await fence(tx.connection)
-        await order_again(tx, row)
+        await order_again(tx, row.order)
 
 
 async def _forget(deps: Deps) -> None:

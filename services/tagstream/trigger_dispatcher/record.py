@@ -7,10 +7,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
 from tagstream.errors import Conflict
-from tagstream.events.facts import TriggerFact, TriggerFailed, TriggerFired, TriggerSkipped
+from tagstream.events.trigger_facts import (
+    FAILED,
+    FIRED,
+    SKIPPED,
+    Reaction,
+    ToldTrigger,
+    reaction_facts,
+)
 from tagstream.store import workload_triggers
 from tagstream.store.database import Connection
 from tagstream.store.journal import Command, Transaction, transaction
@@ -76,24 +84,14 @@ async def _store_together(
     deps: Deps, cause: Cause, group: Sequence[Fired]
 ) -> Mapping[StreamTag, str]:
     # One patch gives one resourceVersion, so the same patch can never be recorded twice.
-    ids = [_id_from(o.workload, "fired", o.workload.resource_version) for o in group]
-    command = Command(
-        id=ids[0],
-        kind="trigger",
-        at=deps.clock(),
-        actor=ACTOR,
-        cause=cause.text,
-        arguments={
-            "event": cause.event_id,
-            "reactions": [_arguments(one.workload, one.told) for one in group],
-        },
-        traceparent=cause.traceparent,
-    )
-    async with transaction(deps.database, command) as tx:
-        for one in sorted(group, key=lambda o: o.workload.key):
+    command_id = _id_from(group[0].workload, FIRED, group[0].workload.resource_version)
+    group = sorted(group, key=lambda o: o.workload.key)
+    reactions = [_reaction(FIRED, one.workload, one.told) for one in group]
+    async with _transaction(deps, command_id, cause, reactions) as tx:
+        for one in group:
             row, triggers = to_index(one.workload)
             await workload_triggers.save_workload(tx.connection, row, triggers, tx.command.at)
-            _emit(tx, TriggerFired, one.workload, one.told)
+        _emit(tx, reactions)
         return await load_resolved(deps, tx.connection, [one.workload for one in group])
 
 
@@ -112,9 +110,8 @@ async def record_failed(
     else many moves in a short absence of the cluster would put the workload off for long.
     `failure` is a CamelCase reason and a sentence. Only the first failure in a row is a fact.
     """
-    async with transaction(
-        deps.database, _command(deps, deps.new_id(), workload, told, cause)
-    ) as tx:
+    reactions = [_reaction(FAILED, workload, told, failure)]
+    async with _transaction(deps, deps.new_id(), cause, reactions) as tx:
         row = to_row(workload)
         known = await workload_triggers.load_workload(tx.connection, row.key)
         failures = known.failures if known and known.body == row.body else 0
@@ -126,7 +123,7 @@ async def record_failed(
             tx.connection, row, failures + 1, None if final else tx.command.at + delay
         )
         if failures == 0:
-            _emit(tx, TriggerFailed, workload, told, failure)
+            _emit(tx, reactions)
 
 
 async def record_skipped(
@@ -135,12 +132,11 @@ async def record_skipped(
     """Say once for each change of a tag that a pause kept the workload from following it."""
     if not cause.event_id:
         return
-    command_id = _id_from(workload, "skipped", cause.event_id)
+    command_id = _id_from(workload, SKIPPED, cause.event_id)
+    reactions = [_reaction(SKIPPED, workload, told, ("Paused", "triggers are paused here"))]
     try:
-        async with transaction(
-            deps.database, _command(deps, command_id, workload, told, cause)
-        ) as tx:
-            _emit(tx, TriggerSkipped, workload, told, ("Paused", "triggers are paused here"))
+        async with _transaction(deps, command_id, cause, reactions) as tx:
+            _emit(tx, reactions)
     except Conflict:
         # The event was delivered before, and the fact is already there.
         return
@@ -162,59 +158,58 @@ def _active_sources(workload: Workload) -> set[StreamTag]:
     return {f.source for f in list_followings_or_none(workload) if not f.trigger.paused}
 
 
-def _command(
-    deps: Deps, command_id: str, workload: Workload, told: tuple[Told, ...], cause: Cause
-) -> Command:
-    return Command(
+def _transaction(
+    deps: Deps, command_id: str, cause: Cause, reactions: Sequence[Reaction]
+) -> AbstractAsyncContextManager[Transaction]:
+    command = Command(
         id=command_id,
         kind="trigger",
         at=deps.clock(),
         actor=ACTOR,
         cause=cause.text,
-        arguments={"event": cause.event_id, "reactions": [_arguments(workload, told)]},
+        arguments={
+            "event": cause.event_id,
+            "reactions": [reaction.to_json() for reaction in reactions],
+        },
         traceparent=cause.traceparent,
     )
+    return transaction(deps.database, command)
 
 
-def _arguments(workload: Workload, told: tuple[Told, ...]) -> dict[str, object]:
-    return {
-        "workload": to_row(workload).key,
-        "resource_version": workload.resource_version,
-        "triggers": [
-            [str(one.source), one.field_path, one.old_image, one.new_image] for one in told
-        ],
-    }
-
-
-def _emit(
-    tx: Transaction,
-    kind: type[TriggerFact],
+def _reaction(
+    outcome: str,
     workload: Workload,
     told: tuple[Told, ...],
     failure: tuple[str, str] = ("", ""),
-) -> None:
-    """One fact for each tag, in the order of the triggers."""
-    by_source: dict[StreamTag, list[Told]] = {}
-    for one in told:
-        by_source.setdefault(one.source, []).append(one)
-    for source, group in by_source.items():
-        tx.emit(
-            kind(
-                namespace=source.namespace,
-                stream=source.stream,
-                tag=source.tag,
-                cluster=workload.key.cluster,
-                api_version=workload.key.api_version,
-                kind=workload.key.kind,
-                workload_namespace=workload.key.namespace,
-                workload_name=workload.key.name,
-                field_paths=tuple(one.field_path for one in group),
-                old_pull_spec=group[0].old_image,
-                new_pull_spec=group[0].new_image,
-                reason=failure[0],
-                message=failure[1],
-            )
+) -> Reaction:
+    key = workload.key
+    triggers = tuple(
+        ToldTrigger(
+            t.source.namespace,
+            t.source.stream,
+            t.source.tag,
+            t.field_path,
+            t.old_image,
+            t.new_image,
         )
+        for t in told
+    )
+    return Reaction(
+        outcome,
+        key.cluster,
+        key.api_version,
+        key.kind,
+        key.namespace,
+        key.name,
+        triggers,
+        reason=failure[0],
+        message=failure[1],
+    )
+
+
+def _emit(tx: Transaction, reactions: Sequence[Reaction]) -> None:
+    for fact in reaction_facts(reactions):
+        tx.emit(fact)
 
 
 def _id_from(workload: Workload, what: str, detail: str) -> str:

@@ -31,6 +31,7 @@ from tagstream.store.journal import Transaction
 from tagstream.store.resources import Resource, delete_resource, load_resource, update_resource
 from tagstream.store.stream_writes import delete_stream, save_stream
 from tagstream.store.streams import list_headers, load_stream
+from tagstream.streams.stream_commands import decide_deletion
 
 log = structlog.get_logger()
 
@@ -118,18 +119,16 @@ async def _delete_streams(deps: Deps, namespace: str) -> None:
 
 async def delete_owned_stream(deps: Deps, namespace: str, name: str, cause: str) -> None:
     """Deletes an image stream, or lets its finalizers know."""
-    arguments = {"namespace": namespace, "name": name}
+    arguments = {"namespace": namespace, "stream": name}
     async with deps.transaction("delete-stream", cause, arguments) as tx:
         stream = await load_stream(tx.connection, namespace, name, lock=True)
         if stream is None:
             return
-        if not stream.metadata.finalizers:
+        marked = decide_deletion(stream, tx.command.at.replace(microsecond=0))
+        if marked is None:
             await delete_stream(tx, stream, deps.internal_registry)
-        elif stream.metadata.deletion_timestamp is None:
-            at = tx.command.at.replace(microsecond=0)
-            metadata = replace(stream.metadata, deletion_timestamp=at)
-            after = replace(stream, metadata=metadata)
-            await save_stream(tx, stream, after, deps.internal_registry)
+        else:
+            await save_stream(tx, stream, marked, deps.internal_registry)
 
 
 async def _remove(deps: Deps, name: str) -> None:

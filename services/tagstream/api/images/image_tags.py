@@ -110,8 +110,7 @@ class ImageTagStorage:
         if ref is None:
             detail = "spec is a required field during creation"
             raise invalid("ImageTag", GROUP, name, [required_value("spec", detail)])
-        arguments: JsonObject = {"namespace": namespace, "name": name, "body": wanted}
-        command = ctx.command("imagetag.create", command_name(ctx), arguments)
+        command = ctx.command("imagetag.create", command_name(ctx), {})
 
         async def write() -> tuple[JsonObject | None, int]:
             async with transaction(self._deps.database, command, dry_run=options.dry_run) as tx:
@@ -135,8 +134,7 @@ class ImageTagStorage:
         subresource: str = "",
     ) -> tuple[JsonObject, bool]:
         stream, tag = split_name(name, "ImageTags")
-        arguments: JsonObject = {"namespace": namespace, "name": name}
-        command = ctx.command("imagetag.put", command_name(ctx), arguments)
+        command = ctx.command("imagetag.put", command_name(ctx), {})
 
         async def write() -> tuple[JsonObject, bool]:
             async with transaction(self._deps.database, command, dry_run=options.dry_run) as tx:
@@ -147,7 +145,6 @@ class ImageTagStorage:
                 else:
                     current = await self._load(tx.connection, namespace, stream, tag)
                 body = change(current)
-                arguments["body"] = body
                 if opened.before is not None:
                     check_version(RESOURCE, name, body, opened.before.version, required=False)
                 _check_immutable(name, current, body)

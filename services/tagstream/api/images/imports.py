@@ -40,12 +40,8 @@ from tagstream.streams.import_request import (
     ImportResult,
     digests_named_by,
 )
-from tagstream.streams.import_results import (
-    outcome_of,
-    policy_from_json,
-    repository_tag_imports,
-)
-from tagstream.streams.imports import TagImport, decide_import
+from tagstream.streams.import_results import requested_images, requested_tag_imports
+from tagstream.streams.imports import decide_import
 from tagstream.streams.json_form import format_time
 from tagstream.streams.problems import InvalidStream
 
@@ -132,13 +128,13 @@ class ImageStreamImportStorage:
         self, one: _Import, before: ImageStream | None, result: ImportResult
     ) -> tuple[ImageStream, Storing]:
         deps, ctx = self._deps, one.ctx
-        imports = _tag_imports(one.asked, result)
+        imports = requested_tag_imports(one.asked.spec, result)
         command = ctx.command(
             "imagestreamimport.create",
             f"{command_name(ctx)} import",
             {
                 "namespace": one.namespace,
-                "name": one.name,
+                "stream": one.name,
                 "spec": one.asked.spec,
                 "result": result.to_json(),
             },
@@ -152,7 +148,9 @@ class ImageStreamImportStorage:
                 lock=True,
             )
             _require_unchanged(one, before, current)
-            added = await store_images(tx, _bodies_to_store(one.asked, result))
+            added = await store_images(
+                tx, {d: i.body for d, i in requested_images(one.asked.spec, result).items()}
+            )
             base = current or ImageStream(
                 one.namespace, one.name, new_uid(ctx, one.name), ctx.second
             )
@@ -184,44 +182,6 @@ def _require_unchanged(
         new = current.version if current is not None else ""
         cause = f'the image stream was updated from "{old}" to "{new}"'
         raise conflict(_DETAIL_KIND, GROUP, one.name, cause)
-
-
-def _tag_imports(asked: ImportDefaults, result: ImportResult) -> list[TagImport]:
-    imports: list[TagImport] = []
-    if asked.repository is not None and result.repository is not None:
-        imports += repository_tag_imports(
-            asked.repository["from"]["name"],
-            policy_from_json(asked.repository),
-            asked.repository["referencePolicy"]["type"],
-            result.repository.images,
-        )
-    for image, found in zip(asked.images, result.images, strict=True):
-        if image.get("to"):
-            imports.append(
-                TagImport(
-                    tag=image["to"]["name"],
-                    from_name=image["from"]["name"],
-                    import_policy=policy_from_json(image),
-                    reference_policy=image["referencePolicy"]["type"],
-                    outcome=outcome_of(found),
-                )
-            )
-    return imports
-
-
-def _bodies_to_store(
-    asked: ImportDefaults, result: ImportResult
-) -> dict[str, Mapping[str, object]]:
-    """Images that a tag will name, and their children; what has no target is only reported."""
-    found = [one for image, one in zip(asked.images, result.images, strict=True) if image.get("to")]
-    if result.repository is not None:
-        found += result.repository.images
-    bodies: dict[str, Mapping[str, object]] = {}
-    for one in found:
-        for image in (one.image, *one.manifests):
-            if image is not None:
-                bodies.setdefault(image.digest, image.body)
-    return bodies
 
 
 def _answer(one: _Import, result: ImportResult, storing: Storing | None) -> JsonObject:

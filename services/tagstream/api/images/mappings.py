@@ -7,7 +7,7 @@ from tagstream.api.engine.storage import WriteOptions
 from tagstream.api.images.convert import GROUP
 from tagstream.api.images.deps import ImageDeps, command_name, retried
 from tagstream.api.images.image_bodies import body_from_wire
-from tagstream.api.images.schedule_warning import with_schedule_warning
+from tagstream.api.images.schedule_warning import record_schedule_warning
 from tagstream.api.wire.field_errors import required_value
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.status import build_success, invalid, not_found
@@ -15,9 +15,8 @@ from tagstream.store.images import store_images
 from tagstream.store.journal import transaction
 from tagstream.store.stream_writes import save_stream
 from tagstream.store.streams import load_stream
-from tagstream.streams.image_stream import TagEvent
 from tagstream.streams.pull_spec import stream_repository
-from tagstream.streams.status_write import decide_mapping
+from tagstream.streams.stream_commands import decide_push
 
 _MANAGED = "openshift.io/image.managed"
 
@@ -41,7 +40,7 @@ class ImageStreamMappingStorage:
         command = ctx.command(
             "imagestreammapping.create",
             command_name(ctx),
-            {"namespace": namespace, "name": name, "tag": tag, "image": body},
+            {"namespace": namespace, "stream": name, "tag": tag, "digest": digest, "image": body},
         )
         deps = self._deps
 
@@ -56,11 +55,11 @@ class ImageStreamMappingStorage:
                 annotations = body["metadata"].get("annotations") or {}
                 if not is_new and annotations.get(_MANAGED) == "true" and repository:
                     reference = f"{repository}@{digest}"
-                event = TagEvent(ctx.second, reference, digest, before.generation)
-                after = decide_mapping(before, tag, event)
-                if after is not before:
-                    after = await with_schedule_warning(ctx, tx, before, after, tag)
-                    await save_stream(tx, before, after, deps.names.internal)
+                tx.say({"reference": reference})
+                written = decide_push(before, tag, reference, digest, ctx.second)
+                if written.after is not before:
+                    await record_schedule_warning(tx, written, ctx.second)
+                    await save_stream(tx, before, written.after, deps.names.internal)
 
         await retried(write)
         return build_success(code=201)

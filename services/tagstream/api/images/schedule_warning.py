@@ -1,23 +1,19 @@
-"""Tells a person who moves a scheduled tag by hand: an annotation and an event on the stream."""
+"""Tells a person who moves a scheduled tag by hand: an event on the stream, beside the annotation
+that the decision has put there."""
 
 from __future__ import annotations
 
-from tagstream.api.engine.context import RequestContext
+from datetime import datetime
+
 from tagstream.api.images.convert import API_VERSION
 from tagstream.api.images.stream_events import record_stream_event
 from tagstream.store.journal import Transaction
-from tagstream.streams.image_stream import ImageStream
-from tagstream.streams.schedule_warning import find_schedule_warning, with_schedule_annotation
+from tagstream.streams.stream_commands import Written
 
 REASON = "ScheduledTagMovedByHand"
 
 
-async def with_schedule_warning(
-    ctx: RequestContext, tx: Transaction, before: ImageStream, after: ImageStream, tag: str
-) -> ImageStream:
-    """`after`, annotated when the write of `tag` ends a schedule or will be undone by one."""
-    warning = find_schedule_warning(before, after, tag)
-    if warning is None:
-        return after
-    await record_stream_event(tx, after, REASON, warning, ctx.second, API_VERSION)
-    return with_schedule_annotation(after, warning)
+async def record_schedule_warning(tx: Transaction, written: Written, now: datetime) -> None:
+    """Records the event of a write that has something to warn of."""
+    if written.warning is not None:
+        await record_stream_event(tx, written.after, REASON, written.warning, now, API_VERSION)

@@ -102,8 +102,7 @@ class ImageStreamTagStorage:
         _check_annotations(name, wanted)
         _check_reference(name, ref)
 
-        arguments: JsonObject = {"namespace": namespace, "name": name, "body": wanted}
-        command = ctx.command("imagestreamtag.create", command_name(ctx), arguments)
+        command = ctx.command("imagestreamtag.create", command_name(ctx), {})
 
         async def write() -> TagView:
             async with transaction(self._deps.database, command, dry_run=options.dry_run) as tx:
@@ -138,13 +137,11 @@ class ImageStreamTagStorage:
         options: WriteOptions,
     ) -> tuple[TagView, bool]:
         stream_name, tag = split_name(name)
-        arguments: JsonObject = {"namespace": namespace, "name": name}
-        command = ctx.command("imagestreamtag.put", command_name(ctx), arguments)
+        command = ctx.command("imagestreamtag.put", command_name(ctx), {})
         async with transaction(self._deps.database, command, dry_run=options.dry_run) as tx:
             write = await open_tag_write(self._deps, ctx, tx, namespace, stream_name, tag)
             current = await self._current(write)
             body = change(current)
-            arguments["body"] = body
             await _check_update(write, name, current, body)
             ref = _wanted_reference(write.before, namespace, stream_name, tag, body)
             created = write.before is None or tag not in write.before.spec_tags

@@ -29,6 +29,7 @@ from tagstream.api.images.deps import (
     retried,
 )
 from tagstream.api.images.stream_reads import get_layers, get_secrets
+from tagstream.api.images.tag_writes import wish_arguments
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.status import (
     already_exists,
@@ -42,8 +43,8 @@ from tagstream.store.stream_writes import create_stream, delete_stream, save_str
 from tagstream.store.streams import list_headers, load_header, load_stream, load_whole
 from tagstream.streams.image_stream import ImageStream
 from tagstream.streams.problems import InvalidStream
-from tagstream.streams.spec_write import decide_create, decide_update
 from tagstream.streams.status_write import decide_status_update
+from tagstream.streams.stream_commands import decide_deletion, decide_spec, is_released
 from tagstream.streams.validation import validate_name
 
 RESOURCE = "imagestreams"
@@ -100,11 +101,7 @@ class ImageStreamStorage:
         _check_generate_name(name, wanted)
         blank = ImageStream(namespace, name, new_uid(ctx, name), ctx.second)
         asked = with_spec_from_wire(blank, wanted)
-        command = ctx.command(
-            "imagestream.create",
-            command_name(ctx),
-            {"namespace": namespace, "name": name, "uid": blank.uid, "body": wanted},
-        )
+        command = ctx.command("imagestream.create", command_name(ctx), wish_arguments(blank, asked))
         deps = self._deps
         async with transaction(deps.database, command, dry_run=options.dry_run) as tx:
             await require_namespace(tx.connection, namespace, name)
@@ -112,7 +109,7 @@ class ImageStreamStorage:
                 raise already_exists(RESOURCE, GROUP, name)
             sources = await load_needed_sources(deps, ctx, tx.connection, None, asked)
             try:
-                stream = decide_create(asked, sources, ctx.second, deps.names.internal)
+                stream = decide_spec(None, asked, sources, ctx.second, deps.names.internal).after
             except InvalidStream as error:
                 raise invalid_stream(name, error) from error
             await create_stream(tx, stream, deps.names.internal)
@@ -143,29 +140,27 @@ class ImageStreamStorage:
         subresource: str,
     ) -> ImageStream:
         deps = self._deps
-        arguments: JsonObject = {
-            "namespace": namespace,
-            "name": name,
-            "subresource": subresource,
-        }
-        command = ctx.command("imagestream.update", command_name(ctx), arguments)
+        kind = "imagestream.status" if subresource == "status" else "imagestream.update"
+        command = ctx.command(kind, command_name(ctx), {})
         async with transaction(deps.database, command, dry_run=options.dry_run) as tx:
             before = await load_stream(tx.connection, namespace, name, lock=True)
             if before is None:
                 raise not_found(RESOURCE, GROUP, name)
             body = change(stream_to_wire(before, deps.names))
             check_version(RESOURCE, name, body, before.version, required=True)
-            arguments["body"] = body
+            convert = with_status_from_wire if subresource == "status" else with_spec_from_wire
+            wanted = convert(before, body)
+            tx.say(wish_arguments(before, wanted))
             try:
                 if subresource == "status":
-                    after = decide_status_update(before, with_status_from_wire(before, body))
+                    after = decide_status_update(before, wanted)
                 else:
-                    wanted = with_spec_from_wire(before, body)
                     sources = await load_needed_sources(deps, ctx, tx.connection, before, wanted)
-                    after = decide_update(before, wanted, sources, ctx.second, deps.names.internal)
+                    internal = deps.names.internal
+                    after = decide_spec(before, wanted, sources, ctx.second, internal).after
             except InvalidStream as error:
                 raise invalid_stream(name, error) from error
-            if after.metadata.deletion_timestamp and not after.metadata.finalizers:
+            if is_released(after):
                 await delete_stream(tx, before, deps.names.internal)
             else:
                 await save_stream(tx, before, after, deps.names.internal)
@@ -180,19 +175,19 @@ class ImageStreamStorage:
         self, ctx: RequestContext, namespace: str, name: str, options: DeleteOptions
     ) -> JsonObject:
         deps = self._deps
-        arguments: JsonObject = {"namespace": namespace, "name": name}
+        arguments: JsonObject = {"namespace": namespace, "stream": name}
         command = ctx.command("imagestream.delete", command_name(ctx), arguments)
         async with transaction(deps.database, command, dry_run=options.dry_run) as tx:
             stream = await load_stream(tx.connection, namespace, name, lock=True)
             if stream is None:
                 raise not_found(RESOURCE, GROUP, name)
             _check_preconditions(stream, options)
-            if stream.metadata.finalizers:
-                marked = _marked_for_deletion(stream, ctx)
-                await save_stream(tx, stream, marked, deps.names.internal)
-            else:
+            marked = decide_deletion(stream, ctx.second)
+            if marked is None:
                 await delete_stream(tx, stream, deps.names.internal)
-        if stream.metadata.finalizers:
+            else:
+                await save_stream(tx, stream, marked, deps.names.internal)
+        if marked is not None:
             version = tx.position or stream.version
             return stream_to_wire(replace(marked, version=version), deps.names)
         return build_success(resource=RESOURCE, group=GROUP, name=name, uid=stream.uid)
@@ -218,13 +213,6 @@ class ImageStreamStorage:
         options: WriteOptions,
     ) -> JsonObject:
         raise generic_not_found()
-
-
-def _marked_for_deletion(stream: ImageStream, ctx: RequestContext) -> ImageStream:
-    if stream.metadata.deletion_timestamp is not None:
-        return stream
-    metadata = replace(stream.metadata, deletion_timestamp=ctx.second)
-    return replace(stream, metadata=metadata)
 
 
 def _check_preconditions(stream: ImageStream, options: DeleteOptions) -> None:

@@ -15,7 +15,8 @@ from tagstream.api.images.deps import (
     new_uid,
     require_namespace,
 )
-from tagstream.api.images.schedule_warning import with_schedule_warning
+from tagstream.api.images.schedule_warning import record_schedule_warning
+from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.status import conflict, forbidden, not_found
 from tagstream.store.journal import Transaction, transaction
 from tagstream.store.stream_writes import create_stream, save_stream
@@ -23,7 +24,7 @@ from tagstream.store.streams import load_stream, load_tags
 from tagstream.streams.image_stream import ImageStream, TagReference
 from tagstream.streams.problems import InvalidStream
 from tagstream.streams.sources import followed_tag
-from tagstream.streams.spec_write import decide_create, decide_update
+from tagstream.streams.stream_commands import decide_spec, wish_to_json
 from tagstream.streams.tags import with_tag, without_tag
 
 
@@ -81,19 +82,31 @@ async def write_tag(write: TagWrite, ref: TagReference | None) -> ImageStream:
 
 async def write_stream(write: TagWrite, wanted: ImageStream) -> ImageStream:
     """Stores what is wanted of the loaded tags."""
-    tx, names = write.tx, write.deps.names
-    sources = await load_needed_sources(write.deps, write.ctx, tx.connection, write.before, wanted)
+    tx, names, now = write.tx, write.deps.names, write.ctx.second
+    before = write.before
+    sources = await load_needed_sources(write.deps, write.ctx, tx.connection, before, wanted)
+    tx.say(wish_arguments(before or write.blank, wanted, write.tag))
     try:
-        if write.before is None:
-            after = decide_create(wanted, sources, write.ctx.second, names.internal)
-            await create_stream(tx, after, names.internal)
-            return after
-        after = decide_update(write.before, wanted, sources, write.ctx.second, names.internal)
+        written = decide_spec(before, wanted, sources, now, names.internal, tag=write.tag)
     except InvalidStream as error:
         raise invalid_stream(wanted.name, error) from error
-    after = await with_schedule_warning(write.ctx, tx, write.before, after, write.tag)
-    await save_stream(tx, write.before, after, names.internal)
-    return after
+    if before is None:
+        await create_stream(tx, written.after, names.internal)
+        return written.after
+    await record_schedule_warning(tx, written, now)
+    await save_stream(tx, before, written.after, names.internal)
+    return written.after
+
+
+def wish_arguments(before: ImageStream, wanted: ImageStream, tag: str = "") -> JsonObject:
+    """The arguments of a command that writes a spec: enough to decide it again."""
+    return {
+        "namespace": wanted.namespace,
+        "stream": wanted.name,
+        "uid": wanted.uid,
+        "tag": tag,
+        "wish": wish_to_json(before, wanted),
+    }
 
 
 async def delete_tag(
@@ -107,9 +120,7 @@ async def delete_tag(
 ) -> None:
     """Removes a tag's reference and history; the stream stays, even empty (§3.9)."""
     name = f"{stream}:{tag}"
-    command = ctx.command(
-        "imagestreamtag.delete", command_name(ctx), {"namespace": namespace, "name": name}
-    )
+    command = ctx.command("imagestreamtag.delete", command_name(ctx), {})
     async with transaction(deps.database, command, dry_run=options.dry_run) as tx:
         before = await load_stream(
             tx.connection, namespace, stream, tags=[tag], lock=True, whole_history=True
@@ -122,7 +133,8 @@ async def delete_tag(
         if wanted is None:
             raise not_found(resource, GROUP, name)
         try:
-            after = decide_update(before, wanted, {}, ctx.second, deps.names.internal)
+            written = decide_spec(before, wanted, {}, ctx.second, deps.names.internal, tag=tag)
         except InvalidStream as error:
             raise invalid_stream(stream, error) from error
-        await save_stream(tx, before, after, deps.names.internal)
+        tx.say(wish_arguments(before, wanted, tag))
+        await save_stream(tx, before, written.after, deps.names.internal)
