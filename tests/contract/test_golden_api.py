@@ -6,6 +6,7 @@ in later answers, and `_UNRECORDED` does the same.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from fakes.golden_session import check_case, replay_cases, require_recordings
 from fakes.recorded_images import RECORDED_REGISTRY
 from fakes.recordings import load_api_cases
 from fakes.registry import FakeRegistry
+from fakes.replaying import check_replay_of
 from fakes.stack import Stack
 
 CASES = load_api_cases()
@@ -90,3 +92,10 @@ def test_a_request_is_answered_as_openshift_does(
     replayed_requests: Mapping[str, list[str]], name: str
 ) -> None:
     check_case(replayed_requests, name, EXPECTED_FAILURES)
+
+
+def test_all_that_they_did_replays_byte_for_byte(
+    replayed_requests: Mapping[str, list[str]], stack: Stack
+) -> None:
+    summary = asyncio.run(check_replay_of(stack.postgres_url))
+    assert min(summary.commands, summary.changes, summary.facts, summary.streams) > 0

@@ -6,6 +6,7 @@ in later answers, and `_UNRECORDED` does the same.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from fakes.golden_session import check_case, replay_cases, require_recordings
 from fakes.recorded_images import RECORDED_REGISTRY
 from fakes.recordings import load_oc_cases
 from fakes.registry import FakeRegistry
+from fakes.replaying import check_replay_of
 from fakes.stack import Stack
 
 CASES = load_oc_cases("abcdefg")
@@ -95,3 +97,10 @@ def test_oc_meets_the_answers_it_met_on_openshift(
     replayed_commands: Mapping[str, list[str]], name: str
 ) -> None:
     check_case(replayed_commands, name, EXPECTED_FAILURES)
+
+
+def test_all_that_they_did_replays_byte_for_byte(
+    replayed_commands: Mapping[str, list[str]], stack: Stack
+) -> None:
+    summary = asyncio.run(check_replay_of(stack.postgres_url))
+    assert min(summary.commands, summary.changes, summary.facts, summary.streams) > 0

@@ -72,7 +72,7 @@ async def replay(tx: Transaction, internal_registry: str) -> None:
 
 
 async def _replay_items(tx: Transaction, arguments: Json, internal_registry: str) -> None:
-    namespace, name = str(arguments["namespace"]), str(arguments["name"])
+    namespace, name = str(arguments["namespace"]), str(arguments["stream"])
     stream = await load_header(tx.connection, namespace, name, lock=True)
     if stream is None:
         raise NotFound(f"the image stream {namespace}/{name} is not there")

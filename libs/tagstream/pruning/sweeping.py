@@ -155,7 +155,7 @@ class Sweeper:
             if not items:
                 return 0
             gone = [(item.tag, item.seq) for item in items]
-            tx.say({"namespace": stream.namespace, "name": stream.name, "items": gone})
+            tx.say({"namespace": stream.namespace, "stream": stream.name, "items": gone})
             await apply_items(tx, stream, items, sweep.internal_registry)
             await add_removed(tx.connection, sweep.run, streams=int(is_first), items=len(items))
             await self._require_unused(tx, marked)

@@ -86,6 +86,14 @@ def _from_row(row: Row) -> ImportRow:
     return ImportRow(OrderedImport(*order), *rest)
 
 
+async def list_open_imports(connection: Connection) -> list[ImportRow]:
+    """Every import that is not applied yet, by id."""
+    rows = await connection.fetch(
+        f"SELECT {_COLUMNS} FROM imports WHERE applied_at IS NULL ORDER BY id"
+    )
+    return [_from_row(row) for row in rows]
+
+
 async def load_open_generations(connection: Connection, stream_uid: str) -> list[Mapping[str, int]]:
     """The tags and generations of each import of a stream that is ordered, running, or finished
     and not applied."""
@@ -102,6 +110,7 @@ async def finish_import(
 
 async def mark_applied(tx: Transaction, import_id: str, now: datetime) -> bool:
     """Ends an import; False when somebody else already had."""
+    tx.keep()
     return await tx.connection.execute(_APPLIED, import_id, now) == "UPDATE 1"
 
 

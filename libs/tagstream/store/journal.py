@@ -92,6 +92,7 @@ class Transaction:
         self._facts: list[Fact] = []
         self._jobs: list[Job] = []
         self._requeued: list[Requeued] = []
+        self._is_kept = False
 
     def record(self, change: Change) -> None:
         self._changes.append(change)
@@ -108,6 +109,11 @@ class Transaction:
         """Adds a message that was published once before, as a job."""
         self._requeued.append(again)
 
+    def keep(self) -> None:
+        """Journals the command even if it has nothing to tell: rows changed that only it
+        explains."""
+        self._is_kept = True
+
     def say(self, what: Json) -> None:
         """Completes the command's arguments with what was decided under the locks."""
         self.command = replace(self.command, arguments={**self.command.arguments, **what})
@@ -118,7 +124,8 @@ class Transaction:
 
     @property
     def is_empty(self) -> bool:
-        return not (self._changes or self._facts or self._jobs or self._requeued)
+        told = self._changes or self._facts or self._jobs or self._requeued
+        return not (told or self._is_kept)
 
     def entry(self) -> dict[str, object]:
         """What `append_journal` takes (migrations/0001_initial.sql)."""

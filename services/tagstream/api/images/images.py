@@ -66,7 +66,7 @@ class ImageStorage:
     ) -> JsonObject:
         name = wanted["metadata"]["name"]
         body = body_from_wire(wanted)
-        command = ctx.command("image.create", command_name(ctx), {"body": body})
+        command = ctx.command("image.create", command_name(ctx), {"name": name, "body": body})
         async with transaction(self._deps.database, command, dry_run=options.dry_run) as tx:
             if not await store_images(tx, {name: body}):
                 raise already_exists(RESOURCE, GROUP, name)

@@ -1,0 +1,186 @@
+"""From the journal to the lines of a recording: what was there, what happened, what is there.
+
+Reads in one snapshot, the journal twice: once to learn what the recording has to hold, once to
+write it. Memory is bounded by the streams that were touched, not by what happened to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from tagstream.replay.act import stored_form
+from tagstream.replay.base import image_base, import_base, stream_base
+from tagstream.replay.recording import Entry, Header, Json
+from tagstream.replay.rows import StreamRows, condition_rows, header_row, import_rows, time_text
+from tagstream.replay.survey import Survey, without_body
+from tagstream.replay.world import HeldImport
+from tagstream.store.database import Connection
+from tagstream.store.imports import ImportRow, list_open_imports
+from tagstream.store.journal import RecordedChange, read_object_changes
+from tagstream.store.recording import (
+    CommandRow,
+    load_image_rows,
+    load_items,
+    load_spec_rows,
+    load_top,
+    read_commands,
+)
+from tagstream.store.streams import load_stream
+from tagstream.streams.delta import apply
+from tagstream.streams.image_stream import ImageStream
+from tagstream.streams.json_form import delta_from_json, parse_time
+from tagstream.streams.pull_spec import INTERNAL_REGISTRY
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """One recording from the position `first` on. `connection` is in a snapshot."""
+
+    connection: Connection
+    first: int
+
+    async def survey(self) -> Survey:
+        """Looks at every command once."""
+        survey = Survey()
+        async for row in read_commands(self.connection, self.first):
+            survey.add(_entry(row))
+        return survey
+
+    def header(self, survey: Survey, now: datetime) -> Header:
+        return Header(self.first, survey.last, time_text(now), INTERNAL_REGISTRY)
+
+    async def lines(self, survey: Survey) -> AsyncIterator[Json]:
+        """Everything between header and end."""
+        open_now = await list_open_imports(self.connection)
+        async for line in self._base_streams(survey):
+            yield line
+        async for line in self._base_images(survey):
+            yield line
+        for line in _base_imports(survey, open_now):
+            yield line
+        async for row in read_commands(self.connection, self.first):
+            yield _entry(row).to_json()
+        async for line in self._rows(survey, open_now):
+            yield line
+
+    async def _base_streams(self, survey: Survey) -> AsyncIterator[Json]:
+        for uid, (namespace, name) in sorted(survey.streams.items()):
+            stream = await self._stream_before(uid, namespace, name)
+            if stream is not None:
+                yield await self._base(stream)
+        touched = {*survey.streams.values()}
+        for namespace, name in sorted(survey.sources - touched):
+            source = await load_stream(self.connection, namespace, name)
+            if source is not None:
+                yield await self._base(source)
+
+    async def _stream_before(self, uid: str, namespace: str, name: str) -> ImageStream | None:
+        """The stream before the first entry, unwound from what it is now; None if it was made
+        within the recording."""
+        changes = await read_object_changes(self.connection, uid, self.first - 1)
+        if changes[0].change.type == "ADDED":
+            return None
+        now = await load_stream(self.connection, namespace, name)
+        stream = now if now is not None and now.uid == uid else _blank(changes[-1])
+        for recorded in reversed(changes):
+            stream = apply(stream, delta_from_json(recorded.change.delta or {}).inverted())
+        return replace(stream, version=changes[0].change.previous)
+
+    async def _base(self, stream: ImageStream) -> Json:
+        authors: dict[str, list[list[object]]] = {}
+        for item in reversed(await load_items(self.connection, stream.uid, self.first)):
+            if not item.is_new:
+                author: list[object] = [item.seq, item.actor, item.cause, item.command]
+                authors.setdefault(item.tag, []).append(author)
+        return stream_base(stream, authors, await load_top(self.connection, stream.uid, self.first))
+
+    async def _base_images(self, survey: Survey) -> AsyncIterator[Json]:
+        named = [digest for digest, change in survey.images.items() if change is None]
+        for digest, (uid, version, created) in sorted(
+            (await load_image_rows(self.connection, named)).items()
+        ):
+            yield image_base(digest, uid, version, created, {})
+        for digest in survey.changed_images():
+            change = survey.images[digest]
+            if change is not None and change["type"] != "ADDED":
+                body = change["body"]
+                created = parse_time(body["metadata"]["creationTimestamp"])
+                uid, version = change["uid"], change["previous"]
+                yield image_base(digest, uid, version, created, stored_form(body))
+
+    async def _rows(self, survey: Survey, open_now: Iterable[ImportRow]) -> AsyncIterator[Json]:
+        for uid, (namespace, name) in sorted(survey.streams.items()):
+            yield (await self._stream_rows(uid, namespace, name)).to_json()
+        digests = survey.changed_images()
+        found = await load_image_rows(self.connection, digests)
+        yield {
+            "rows": "images",
+            "images": [
+                [d, found[d][0], found[d][1], time_text(found[d][2])] if d in found else [d, None]
+                for d in digests
+            ],
+        }
+        held = (HeldImport(r.order, r.requested_at, r.result, r.finished_at) for r in open_now)
+        yield {"rows": "imports", "imports": import_rows(held)}
+
+    async def _stream_rows(self, uid: str, namespace: str, name: str) -> StreamRows:
+        items = [
+            [
+                item.tag,
+                item.seq,
+                time_text(item.created),
+                item.reference,
+                item.image,
+                item.generation,
+                item.actor,
+                item.cause,
+                item.command,
+                item.retired_by,
+            ]
+            for item in await load_items(self.connection, uid, self.first)
+        ]
+        stream = await load_stream(self.connection, namespace, name)
+        if stream is None or stream.uid != uid:
+            return StreamRows(uid, None, [], items, [])
+        spec = [list(row) for row in await load_spec_rows(self.connection, uid)]
+        return StreamRows(uid, header_row(stream), spec, items, condition_rows(stream))
+
+
+def _base_imports(survey: Survey, open_now: Iterable[ImportRow]) -> Iterable[Json]:
+    """Imports that were open when the recording began. Of one that is over only the order is
+    known, which is all that its end needs."""
+    rows = {row.order.id: row for row in open_now}
+    orders = {**survey.imports, **{i: row.order for i, row in rows.items()}}
+    for import_id, order in sorted(orders.items()):
+        if import_id in survey.ordered:
+            continue
+        row = rows.get(import_id)
+        if row is None:
+            yield import_base(order, parse_time("1970-01-01T00:00:00Z"), None, None)
+        elif import_id in survey.finished:
+            yield import_base(order, row.requested_at, None, None)
+        else:
+            yield import_base(order, row.requested_at, row.result, row.finished_at)
+
+
+def _entry(row: CommandRow) -> Entry:
+    return Entry(
+        row.id,
+        row.position,
+        row.at,
+        row.kind,
+        row.actor,
+        row.cause,
+        row.arguments,
+        [without_body(change) for change in row.changes],
+        row.facts,
+        row.jobs,
+    )
+
+
+def _blank(recorded: RecordedChange) -> ImageStream:
+    change = recorded.change
+    created = parse_time(str((change.delta or {})["created"]))
+    return ImageStream(change.namespace, change.name, change.uid, created)
