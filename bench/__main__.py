@@ -21,9 +21,12 @@ from bench.benches import (
     imports,
     memory,
     moves,
+    page,
     prune,
     reads,
     relay,
+    replay,
+    replicas,
     samples,
     skopeo,
     start,
@@ -48,6 +51,9 @@ _BENCHES: dict[str, Bench] = {
     "skopeo": skopeo.run,
     "samples": samples.run,
     "prune": prune.run,
+    "page": page.run,
+    "replay": replay.run,
+    "replicas": replicas.run,
 }
 _BENCH_TIMEOUT_S = 240.0
 _RESULTS = Path(__file__).parent / "RESULTS.md"

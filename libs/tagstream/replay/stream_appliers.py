@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from tagstream.replay.act import Act
+from tagstream.replay.recording import Json
 from tagstream.streams.image_stream import ImageStream
+from tagstream.streams.json_form import reference_from_json
 from tagstream.streams.sources import followed_tag, needed_sources
 from tagstream.streams.spec_write import changed_tags
 from tagstream.streams.status_write import decide_status_update
@@ -44,12 +46,14 @@ def _apply_wish(act: Act) -> None:
         act.save_stream(held, before, written.after)
 
 
-def _touched(stream: ImageStream, tag: str, wish: Mapping[str, object]) -> set[str]:
+def _touched(stream: ImageStream, tag: str, wish: Json) -> set[str]:
     """What the write loaded: everything, or its tag and the one that it begins to follow."""
     if not tag:
         return {*stream.spec_tags, *stream.status_tags}
-    wanted = with_wish(stream, wish).spec_tags.get(tag)
-    followed = followed_tag(stream.namespace, stream.name, wanted) if wanted is not None else None
+    _, wanted = wish["spec"].get(tag, (None, None))
+    if wanted is None:
+        return {tag}
+    followed = followed_tag(stream.namespace, stream.name, reference_from_json(wanted))
     return {tag} if followed is None else {tag, followed}
 
 

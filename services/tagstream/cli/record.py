@@ -52,9 +52,9 @@ def record(data_dir: Path, since: str | None, target: Path) -> None:
     if not target.absolute().parent.is_dir():
         raise InvalidInput("--output", f"the directory {target.absolute().parent} does not exist")
     survey, first = asyncio.run(_record(url, wanted, target, now))
-    size_kib = target.stat().st_size / 1024
+    size_kib, count = target.stat().st_size / 1024, len(survey.streams)
     click.echo(
-        f"recorded {survey.entries:,} commands on {len(survey.streams):,} image streams, "
+        f"recorded {survey.entries:,} commands on {count:,} image stream{'s' * (count != 1)}, "
         f"positions {first} to {survey.last}, in {target} ({size_kib:,.0f} KiB)"
     )
 

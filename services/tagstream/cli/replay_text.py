@@ -46,7 +46,7 @@ def verdict(summary: Summary) -> list[str]:
     return [
         f"equal: {summary.commands:,} commands gave the same {summary.changes:,} changes, "
         f"{summary.facts:,} facts and {summary.jobs:,} jobs, and the same rows of "
-        f"{summary.streams:,} image streams"
+        f"{summary.streams:,} image stream{'s' * (summary.streams != 1)}"
     ]
 
 
