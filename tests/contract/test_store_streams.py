@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import uuid
 from collections.abc import Coroutine
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -16,10 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fakes.postgres import PostgresServer
+from fakes.stored_streams import command, create, facts, load, renamed, save
 from fakes.stream_strategies import Write, streams, writes
 from fakes.streams import (
     REGISTRY,
-    alias,
     at,
     condition,
     digest,
@@ -27,68 +26,26 @@ from fakes.streams import (
     history,
     image_stream,
     imported,
-    permanent,
     pull_spec,
     registry_tag,
 )
 from tagstream.errors import Conflict, InvalidInput
 from tagstream.store.database import Database
 from tagstream.store.images import load_images, store_images
-from tagstream.store.journal import Command, load_head, read_changes, transaction
-from tagstream.store.outbox import OutboxRow, read_outbox
-from tagstream.store.stream_images import find_stream_images
+from tagstream.store.journal import load_head, read_changes, transaction
+from tagstream.store.outbox import read_outbox
 from tagstream.store.stream_writes import create_stream, delete_stream, save_stream
 from tagstream.store.streams import (
-    list_headers,
-    load_sources,
     load_stream,
-    load_whole,
-    resolve_tag,
 )
-from tagstream.store.tag_views import list_tag_views, load_tag_view
 from tagstream.streams.delta import apply
-from tagstream.streams.image_stream import ImageStream, ReferencePolicy, SourceKind
+from tagstream.streams.image_stream import ImageStream, ReferencePolicy
 from tagstream.streams.imports import decide_import
 from tagstream.streams.json_form import delta_from_json
 from tagstream.streams.pull_spec import find_moves
-from tagstream.streams.sources import ResolvedSource, SourceQuery
 from tagstream.streams.spec_write import decide_update
 from tagstream.streams.status_write import decide_mapping
 from tagstream.streams.tags import with_tag
-
-names = (f"s{number}" for number in itertools.count())
-
-
-def command(kind: str = "test") -> Command:
-    return Command(str(uuid.uuid4()), kind, datetime.now(UTC), "jane", "oc tag", {"k": "v"})
-
-
-def renamed(stream: ImageStream) -> ImageStream:
-    """The stream under a name and a uid that no other test has."""
-    return replace(stream, name=next(names), uid=str(uuid.uuid4()))
-
-
-async def create(database: Database, stream: ImageStream, registry: str = "") -> ImageStream:
-    async with transaction(database, command("create")) as tx:
-        change = await create_stream(tx, stream, registry)
-    return replace(stream, version=tx.version_of(change))
-
-
-async def save(
-    database: Database, before: ImageStream, after: ImageStream, registry: str = ""
-) -> ImageStream:
-    async with transaction(database, command("save")) as tx:
-        change = await save_stream(tx, before, after, registry)
-    return after if change is None else replace(after, version=tx.version_of(change))
-
-
-async def load(database: Database, stream: ImageStream) -> ImageStream | None:
-    async with database.snapshot() as connection:
-        return await load_stream(connection, stream.namespace, stream.name)
-
-
-async def facts(database: Database) -> list[OutboxRow]:
-    return await read_outbox(database, "facts", 0, 100_000)
 
 
 @pytest.fixture(scope="module")
@@ -365,128 +322,6 @@ async def test_who_is_cancelled_while_it_commits_is_cancelled_and_committed(
     with pytest.raises(asyncio.CancelledError):
         await writing
     assert await load(database, image_stream()) is not None
-
-
-def sources_of(stream: str) -> list[SourceQuery]:
-    tag, image = SourceKind.IMAGE_STREAM_TAG, SourceKind.IMAGE_STREAM_IMAGE
-    one = digest("one")
-    return [
-        SourceQuery(tag, "demo", stream, "a"),
-        SourceQuery(tag, "demo", stream, "nope"),
-        SourceQuery(tag, "demo", "missing", "a"),
-        SourceQuery(image, "demo", stream, one),
-        SourceQuery(image, "demo", stream, one[7:15]),
-        SourceQuery(image, "demo", stream, "sha256:"),
-        SourceQuery(image, "demo", stream, "%"),
-        SourceQuery(image, "demo", "missing", one),
-    ]
-
-
-async def test_sources_are_found_as_the_specification_says(database: Database) -> None:
-    newest = event("one", 3, created=at(3))
-    await create(
-        database,
-        image_stream(
-            [],
-            [history("a", event("two", 2), event("one", 1)), history("b", newest)],
-        ),
-    )
-    queries = sources_of("py")
-    async with database.connection() as connection:
-        found = await load_sources(connection, queries)
-    both = tuple(sorted([event("two", 2), newest], key=lambda e: e.image))
-    assert [found[query] for query in queries] == [
-        ResolvedSource(True, (event("two", 2),)),
-        ResolvedSource(True),
-        ResolvedSource(False),
-        ResolvedSource(True, (newest,)),
-        ResolvedSource(True, (newest,)),
-        ResolvedSource(True, both),
-        ResolvedSource(True),
-        ResolvedSource(False),
-    ]
-
-
-async def test_a_part_is_the_tags_and_whatever_follows_them(database: Database) -> None:
-    tags = [registry_tag("a"), alias("b", "a"), alias("c", "py:b"), permanent("d", digest("one"))]
-    loops = [alias("x", "y"), alias("y", "x")]
-    items = [history(t, event("two", 2), event("one", 1)) for t in "abcdxy"]
-    stored = await create(database, image_stream([*tags, *loops], items))
-    async with database.snapshot() as connection:
-        part = await load_stream(connection, "demo", "py", tags=["a"])
-        loop = await load_stream(connection, "demo", "py", tags=["x", "nope"])
-        deep = await load_stream(connection, "demo", "py", tags=["d"], whole_history=True)
-    assert part is not None
-    assert loop is not None
-    assert deep is not None
-    assert (set(part.spec_tags), set(part.status_tags)) == ({*"abc"}, {*"abc"})
-    assert {len(one.items) for one in part.status_tags.values()} == {1}
-    assert set(loop.spec_tags) == {*"xy"}
-    assert deep.status_tags == {"d": stored.status_tags["d"]}
-
-
-async def test_a_tag_is_seen_in_one_statement(database: Database) -> None:
-    body = {"metadata": {"name": digest("one")}, "dockerImageManifests": []}
-    async with transaction(database, command()) as tx:
-        await store_images(tx, {digest("one"): body})
-        await create_stream(
-            tx,
-            image_stream(
-                [registry_tag("a"), registry_tag("w")],
-                [
-                    history("a", event("one", 2), event("two", 1), conditions=[condition()]),
-                    history("p", event("two", 1)),
-                ],
-            ),
-            "",
-        )
-    async with database.snapshot() as connection:
-        view = await load_tag_view(connection, "demo", "py", "a")
-        missing = await load_tag_view(connection, "demo", "py", "nope")
-        assert await load_tag_view(connection, "demo", "nope", "a") is None
-        listed = await list_tag_views(connection, "demo", with_image=False, limit=10)
-        paged = await list_tag_views(
-            connection, "", after=("demo", "py", "a"), with_image=True, limit=10
-        )
-        pulled = await resolve_tag(connection, "demo", "py", "a", REGISTRY)
-        assert await resolve_tag(connection, "demo", "py", "w", REGISTRY) is None
-    assert view is not None
-    assert missing is not None
-    assert (view.name, view.reference, view.head) == ("py:a", registry_tag("a"), event("one", 2))
-    assert view.image is not None
-    assert (view.image.body, view.condition) == (body, condition())
-    assert (missing.reference, missing.head, missing.condition) == (None, None, None)
-    assert [one.tag for one in listed] == ["a", "p", "w"]
-    assert [one.tag for one in paged] == ["p"]
-    assert pulled == pull_spec("one")
-
-
-async def test_images_of_a_stream_include_children_of_its_lists(database: Database) -> None:
-    child = digest("child")
-    body = {"metadata": {"name": digest("list")}, "dockerImageManifests": [{"digest": child}]}
-    async with transaction(database, command()) as tx:
-        await store_images(tx, {digest("list"): body})
-        stream = image_stream([], [history("a", event("list", 1))])
-        await create_stream(tx, stream, "")
-    async with database.snapshot() as connection:
-        assert await find_stream_images(connection, stream.uid, child[7:19]) == [child]
-        assert await find_stream_images(connection, stream.uid, digest("list")) == [digest("list")]
-        assert await find_stream_images(connection, stream.uid, "sha256:%") == []
-
-
-async def test_streams_are_listed_in_order_and_by_page(database: Database) -> None:
-    keys = [("a", "z"), ("b", "a"), ("b", "c"), ("b-1", "a"), ("c", "a")]
-    for namespace, name in reversed(keys):
-        await create(database, image_stream(namespace=namespace, name=name, uid=str(uuid.uuid4())))
-    async with database.snapshot() as connection:
-        everything = await list_headers(connection, "", ("", ""), 100)
-        page = await list_headers(connection, "", ("b", "a"), 2)
-        one = await list_headers(connection, "b", ("", ""), 100)
-        whole = await load_whole(connection, everything)
-    assert [(s.namespace, s.name) for s in everything] == keys
-    assert [(s.namespace, s.name) for s in page] == keys[2:4]
-    assert [s.name for s in one] == ["a", "c"]
-    assert whole == everything
 
 
 async def test_a_wide_stream_is_saved_with_few_statements(database: Database) -> None:

@@ -11,11 +11,10 @@ from datetime import datetime
 from types import MappingProxyType
 
 from tagstream.streams.delta import StreamDelta, apply
-from tagstream.streams.image_stream import ImageStream, TagEvent
+from tagstream.streams.image_stream import ImageStream, SourceKind, TagEvent
 from tagstream.streams.import_orders import OrderedImport
 from tagstream.streams.item_plan import plan_items
 from tagstream.streams.sources import ResolvedSource, SourceQuery, followed_tag
-from tagstream.streams.stream_commands import find_source
 
 
 @dataclass(slots=True)
@@ -184,10 +183,32 @@ class World:
         """What tag references refer to."""
         found: dict[SourceQuery, ResolvedSource] = {}
         for query in queries:
-            held = self.find(query.namespace, query.stream)
-            found[query] = find_source(query, held.stream if held is not None else None)
+            found[query] = _find_source(query, self.find(query.namespace, query.stream))
         return found
 
     def missing_images(self, digests: Collection[str]) -> list[str]:
         """Those that are not stored yet, in the order in which they would be."""
         return sorted(digest for digest in digests if digest not in self.images)
+
+
+def _find_source(query: SourceQuery, held: HeldStream | None) -> ResolvedSource:
+    """The answer that the store gives in SQL (store/streams.py, load_sources)."""
+    if held is None:
+        return ResolvedSource(stream_exists=False)
+    if query.kind is SourceKind.IMAGE_STREAM_TAG:
+        head = held.stream.head(query.key)
+        return ResolvedSource(True, (head,) if head is not None else ())
+    starts = (query.key, f"sha256:{query.key}")
+    newest: dict[str, ItemRow] = {}
+    for tag in sorted(held.live):
+        for row in held.live[tag]:
+            image = row.event.image
+            if image and image.startswith(starts):
+                known = newest.get(image)
+                if known is None or _age(known) < _age(row):
+                    newest[image] = row
+    return ResolvedSource(True, tuple(newest[image].event for image in sorted(newest)))
+
+
+def _age(row: ItemRow) -> tuple[datetime, int]:
+    return row.event.created, row.seq

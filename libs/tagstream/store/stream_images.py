@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from tagstream.store.database import Connection
-from tagstream.store.streams import STARTS, like_prefix
+from tagstream.store.streams import MATCHING_IMAGES, like_prefix
 
 _OWN = f"""
-    SELECT DISTINCT image FROM tag_items t
-    WHERE stream = $1 AND retired_by IS NULL AND image <> ''
-      AND ({STARTS.format("$2")} OR {STARTS.format("$3")})
-    ORDER BY image LIMIT 20
+    {MATCHING_IMAGES.format(stream="$1", starts="$2, $3")}
+    SELECT DISTINCT image FROM matching WHERE image IS NOT NULL ORDER BY image LIMIT 20
 """
 _CHILDREN = """
     SELECT DISTINCT child ->> 'digest' AS image FROM tag_items t

@@ -211,17 +211,34 @@ _SOURCE_TAG = """
         ORDER BY seq DESC LIMIT 1) i ON true
     WHERE s.namespace = $1 AND s.name = $2
 """
-# Images that start with a parameter. A range, because LIKE of a parameter uses no index once
-# Postgres plans the statement for all values: it would read the whole stream.
-STARTS = "(t.image ~>=~ {0}::text AND t.image ~<~ ({0}::text || chr(1114111)))"
+# Each image of a stream that starts with one of two texts, once. It goes from image to image in the
+# index: a tag that moved to and fro names the same two thousands of times. Ranges, because LIKE of
+# a parameter uses no index once Postgres plans the statement for all values.
+_NEXT_IMAGE = """
+    (SELECT t.image FROM tag_items t
+     WHERE t.stream = {stream} AND t.retired_by IS NULL AND t.image <> ''
+       AND t.image {after} AND t.image ~<~ (start || chr(1114111))
+     ORDER BY t.image USING ~<~ LIMIT 1)
+"""
+MATCHING_IMAGES = f"""
+    WITH RECURSIVE matching (start, image) AS (
+        SELECT start, {_NEXT_IMAGE.replace("{after}", "~>=~ start")}
+        FROM unnest(ARRAY[{{starts}}]::text[]) AS start
+        UNION ALL
+        SELECT start, {_NEXT_IMAGE.replace("{after}", "~>~ matching.image")}
+        FROM matching WHERE matching.image IS NOT NULL)
+"""
 # An id may leave out the algorithm, and may name a child of a manifest list (§1.9).
 _SOURCE_IMAGE = f"""
     SELECT s.uid, i.created, i.reference, i.image, i.generation FROM streams s
     LEFT JOIN LATERAL (
-        SELECT DISTINCT ON (image) * FROM tag_items t
-        WHERE t.stream = s.uid AND t.retired_by IS NULL AND t.image <> ''
-          AND ({STARTS.format("$3")} OR {STARTS.format("$4")})
-        ORDER BY image, created DESC, seq DESC) i ON true
+        {MATCHING_IMAGES.format(stream="s.uid", starts="$3, $4")}
+        SELECT newest.* FROM (SELECT DISTINCT image FROM matching WHERE image IS NOT NULL) m
+        CROSS JOIN LATERAL (
+            SELECT * FROM tag_items t
+            WHERE t.stream = s.uid AND t.image = m.image
+              AND t.retired_by IS NULL AND t.image <> ''
+            ORDER BY t.created DESC, t.seq DESC, t.tag LIMIT 1) newest) i ON true
     WHERE s.namespace = $1 AND s.name = $2
     ORDER BY i.image
 """

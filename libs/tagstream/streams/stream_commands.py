@@ -6,7 +6,6 @@ the command's arguments, which hold the wish as a delta. From there on both go t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -14,7 +13,6 @@ from types import MappingProxyType
 from tagstream.streams.delta import apply, diff
 from tagstream.streams.image_stream import (
     ImageStream,
-    SourceKind,
     StreamMetadata,
     TagEvent,
 )
@@ -24,7 +22,7 @@ from tagstream.streams.schedule_warning import (
     with_schedule_annotation,
     without_outdated_warning,
 )
-from tagstream.streams.sources import ResolvedSource, SourceQuery, Sources
+from tagstream.streams.sources import Sources
 from tagstream.streams.spec_write import decide_create, decide_update
 from tagstream.streams.status_write import decide_mapping
 
@@ -113,26 +111,3 @@ def decide_deletion(stream: ImageStream, now: datetime) -> ImageStream | None:
     if stream.metadata.deletion_timestamp is not None:
         return stream
     return replace(stream, metadata=replace(stream.metadata, deletion_timestamp=now))
-
-
-def find_source(query: SourceQuery, source: ImageStream | None) -> ResolvedSource:
-    """What a whole stream has for a look-up: the answer that the store gives in SQL
-    (store/streams.py)."""
-    if source is None:
-        return ResolvedSource(stream_exists=False)
-    if query.kind is SourceKind.IMAGE_STREAM_TAG:
-        head = source.head(query.key)
-        return ResolvedSource(True, (head,) if head is not None else ())
-    items = (item for history in source.status_tags.values() for item in history.items)
-    return ResolvedSource(True, _newest_by_image(items, query.key))
-
-
-def _newest_by_image(items: Iterable[TagEvent], key: str) -> tuple[TagEvent, ...]:
-    found: dict[str, TagEvent] = {}
-    for item in items:
-        if not item.image or not item.image.startswith((key, f"sha256:{key}")):
-            continue
-        known = found.get(item.image)
-        if known is None or known.created < item.created:
-            found[item.image] = item
-    return tuple(found[image] for image in sorted(found))

@@ -28,7 +28,7 @@ def event_line(event: CloudEvent) -> str:
     kind = event.type.removeprefix("dev.tagstream.").rpartition(".v")[0] or event.type
     parts = [time, f"{kind:<17}", _about(data), _change(data), _workload(data)]
     parts += [_pruned(data), _said(data)]
-    return _printable("  ".join(part for part in parts if part))
+    return printable("  ".join(part for part in parts if part))
 
 
 def _about(data: Mapping[str, object]) -> str:
@@ -44,7 +44,7 @@ def _change(data: Mapping[str, object]) -> str:
     old, new = (_short(_text(data, key)) for key in ("oldImage", "newImage"))
     if old == new:
         # Another policy, or a workload: the pull specs tell more than the digests.
-        old, new = (_short_spec(_text(data, key)) for key in ("oldPullSpec", "newPullSpec"))
+        old, new = (short_spec(_text(data, key)) for key in ("oldPullSpec", "newPullSpec"))
     return f"{old or '(none)'} -> {new or '(none)'}" if old or new else ""
 
 
@@ -88,11 +88,15 @@ def _short(digest: str) -> str:
     return digest[:_SHORT_DIGEST_LENGTH]
 
 
-def _short_spec(pull_spec: str) -> str:
+def short_spec(pull_spec: str) -> str:
+    """A pull spec with its digest, or a digest alone, shortened."""
+    if pull_spec.startswith("sha256:"):
+        return _short(pull_spec)
     name, at, digest = pull_spec.partition("@")
     return f"{name}{at}{_short(digest)}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Text without what a terminal would obey."""
     # An error message from a hostile registry must not reach the terminal's escape sequences.
     return "".join(char if char.isprintable() else "?" for char in text)

@@ -29,6 +29,9 @@ _SECTIONS: dict[str, dict[str, _Entry]] = {
     },
     "Follow and control": {
         "events": _Entry("events:events", "Show what happens: tags that move, imports, triggers."),
+        "history": _Entry("history:history", "Who moved a tag, when, why, from what to what."),
+        "record": _Entry("record:record", "Write what happened into a file that can be replayed."),
+        "replay": _Entry("replay:replay", "Apply a recording again, and compare."),
         "dead-letters": _Entry(
             "dead_letters:dead_letters", "Messages that could not be handled; put them back."
         ),
