@@ -176,6 +176,10 @@ class BusWorld:
             return -1
         return (info.num_ack_pending or 0) + (info.num_pending or 0)
 
+    async def is_done(self) -> bool:
+        """Whether nothing waits and nothing runs."""
+        return await self.unfinished() == 0
+
 
 @asynccontextmanager
 async def bus_world(server: NatsServer) -> AsyncIterator[BusWorld]:

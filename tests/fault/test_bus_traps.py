@@ -10,30 +10,24 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
-from pathlib import Path
 
-import nats
 import pytest
 from faststream.nats import JStream, NatsBroker, PullSub
 from nats.js.api import ConsumerConfig
 from nats.js.errors import NotFoundError
 
+from fakes.bus_recorder import QUICK, Recorder, consumer_of
 from fakes.bus_world import (
     BusWorld,
-    MemoryOutbox,
     bus_world,
     ready,
     running,
-    still_leader,
     until,
 )
 from fakes.nats_server import NatsServer
-from tagstream.bus.connection import connect
 from tagstream.bus.consume import Consumer
-from tagstream.bus.consume_settings import ConsumeSettings
 from tagstream.bus.message import Message
 from tagstream.bus.outcomes import Outcome
-from tagstream.bus.relay import Relay, RelaySettings
 from tagstream.bus.topology import (
     consumer_drift,
     ensure_consumer,
@@ -41,9 +35,6 @@ from tagstream.bus.topology import (
     events_stream_config,
 )
 from tagstream.errors import Unavailable
-
-QUICK = ConsumeSettings(pull_expires_s=2, pull_heartbeat_s=0.4, watchdog_s=0.5, grace_s=1)
-QUICK_RELAY = RelaySettings(publish_timeout_s=0.5, idle_s=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -58,48 +49,6 @@ async def world(server: NatsServer) -> AsyncIterator[BusWorld]:
     async with bus_world(server) as world:
         await world.ensure_events()
         yield world
-
-
-@pytest.fixture
-async def lone(tmp_path: Path) -> AsyncIterator[BusWorld]:
-    """A world on a server of its own, to be killed."""
-    server = NatsServer(tmp_path / "nats").start()
-    try:
-        async with bus_world(server) as world:
-            await world.ensure_events()
-            yield world
-    finally:
-        server.kill()
-
-
-class Recorder:
-    """A handler that fails first, if told to, and remembers what it finished."""
-
-    def __init__(self, *errors: Exception) -> None:
-        self.errors = list(errors)
-        self.bodies: list[str] = []
-        self.deliveries: list[int] = []
-        self.times: list[float] = []
-
-    async def __call__(self, message: Message) -> Outcome:
-        self.deliveries.append(message.deliveries)
-        self.times.append(time.monotonic())
-        if self.errors:
-            raise self.errors.pop(0)
-        self.bodies.append(message.data.decode())
-        return Outcome.APPLIED
-
-
-def consumer_of(world: BusWorld, handler: Recorder, **changes: object) -> Consumer:
-    return Consumer(
-        world.nc,
-        world.spec(**changes),
-        handler,
-        concurrency=4,
-        dead_letters=world.dead_letters,
-        ensure=world.ensure_events,
-        settings=QUICK,
-    )
 
 
 async def test_faststream_by_default_throws_a_failed_message_away_and_ours_does_not(
@@ -304,148 +253,3 @@ async def test_eight_bootstraps_at_once_agree(server: NatsServer) -> None:
         await asyncio.gather(*(ensure_consumer(world.js, world.spec()) for _ in range(8)))
         found = (await world.js.stream_info(world.stream)).config
         assert (found.max_bytes, found.deny_delete) == (2**21, True)
-
-
-async def test_consumer_and_relay_survive_a_killed_server(lone: BusWorld) -> None:
-    ours = Recorder()
-    consumer = consumer_of(lone, ours)
-    outbox = MemoryOutbox(lone.subject)
-    relay = Relay(lone.nc, lone.stream, outbox, still_leader, settings=QUICK_RELAY)
-    async with running(consumer.run, relay.run):
-        await ready(consumer)
-        outbox.commit(20)
-        await until(lambda: len(set(ours.bodies)) == 20)
-        lone.server.kill()
-        await until(lambda: consumer.healthy() is not None)
-        outbox.commit(20)
-        await asyncio.sleep(0.3)
-        lone.server.start()
-        await until(lambda: len(set(ours.bodies)) == 40, timeout_s=8)
-        await until(lambda: consumer.healthy() is None and relay.healthy() is None)
-    assert await lone.stored() == outbox.names
-
-
-async def test_consumer_and_relay_survive_a_frozen_server(lone: BusWorld) -> None:
-    ours = Recorder()
-    consumer = consumer_of(lone, ours)
-    outbox = MemoryOutbox(lone.subject)
-    relay = Relay(lone.nc, lone.stream, outbox, still_leader, settings=QUICK_RELAY)
-    async with running(consumer.run, relay.run):
-        await ready(consumer)
-        outbox.commit(5)
-        await until(lambda: len(set(ours.bodies)) == 5)
-        lone.server.freeze()
-        outbox.commit(5)
-        await until(lambda: consumer.healthy() is not None)
-        await until(lambda: relay.healthy() is not None)
-        await asyncio.sleep(0.6)
-        lone.server.thaw()
-        await until(lambda: len(set(ours.bodies)) == 10, timeout_s=8)
-    assert await lone.stored() == outbox.names, "an unanswered publish was not repeated"
-
-
-async def test_our_connection_outlives_an_outage_that_closes_a_stock_one(lone: BusWorld) -> None:
-    closed: list[str] = []
-
-    async def stock_closed() -> None:
-        closed.append("stock")
-
-    async def ignored(error: Exception) -> None:
-        return
-
-    stock = await nats.connect(
-        lone.server.url,
-        max_reconnect_attempts=2,
-        reconnect_time_wait=0.05,
-        closed_cb=stock_closed,
-        error_cb=ignored,
-    )
-    errors: list[Exception] = []
-    ours = await connect(
-        lone.server.url,
-        name="ours",
-        on_closed=lambda: closed.append("ours"),
-        on_error=errors.append,
-    )
-    lone.server.kill()
-    await until(lambda: stock.is_closed)
-    await until(lambda: len(errors) >= 3)
-    lone.server.start()
-    await until(lambda: ours.is_connected)
-    assert closed == ["stock"]
-    await ours.close()
-    assert closed == ["stock", "ours"], "the process hears of it and exits"
-
-
-async def test_no_server_at_all_is_unavailable_in_bounded_time() -> None:
-    with pytest.raises(Unavailable):
-        await connect("nats://127.0.0.1:1", name="x", on_closed=lambda: None, timeout_s=0.2)
-
-
-async def test_a_publish_that_timed_out_may_be_stored_and_the_relay_stores_it_once(
-    lone: BusWorld,
-) -> None:
-    lone.server.freeze()
-    with pytest.raises(TimeoutError):
-        await lone.js.publish(lone.subject, b"ambiguous", timeout=0.3)
-    lone.server.thaw()
-
-    async def is_stored() -> bool:
-        return await lone.stored() == ["ambiguous"]
-
-    await until(is_stored)
-
-    outbox = MemoryOutbox(lone.subject)
-    outbox.commit(300)
-    disturbed: list[str] = []
-    relay = Relay(
-        lone.nc,
-        lone.stream,
-        outbox,
-        still_leader,
-        on_disturbed=disturbed.append,
-        settings=RelaySettings(publish_timeout_s=0.2, idle_s=0.1, batch=16),
-    )
-    async with running(relay.run):
-        for _ in range(3):
-            await asyncio.sleep(0.05)
-            lone.server.freeze()
-            outbox.commit(50)
-            await asyncio.sleep(0.4)
-            lone.server.thaw()
-        await until(lambda: _has_last(lone, outbox.names[-1]), timeout_s=8)
-    assert disturbed
-    assert (await lone.stored())[1:] == outbox.names
-
-
-async def _has_last(world: BusWorld, name: str) -> bool:
-    state = (await world.js.stream_info(world.stream)).state
-    if not state.messages:
-        return False
-    message = await world.js.get_msg(world.stream, state.last_seq)
-    return message.data == name.encode()
-
-
-async def test_a_deleted_stream_is_filled_again_by_the_relay(world: BusWorld) -> None:
-    outbox = MemoryOutbox(world.subject)
-    outbox.commit(30)
-    relay = Relay(
-        world.nc,
-        world.stream,
-        outbox,
-        still_leader,
-        ensure=world.ensure_events,
-        settings=QUICK_RELAY,
-    )
-    async with running(relay.run):
-        await until(lambda: _has_last(world, "30.0"))
-        await world.js.delete_stream(world.stream)
-        outbox.commit(1)
-
-        async def is_full() -> bool:
-            with suppress(NotFoundError):
-                return len(await world.stored()) == 31
-            return False
-
-        await until(is_full)
-    assert await world.stored() == outbox.names

@@ -7,8 +7,10 @@ at once; one that was never touched is not shown.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
@@ -20,6 +22,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _registry = CollectorRegistry(auto_describe=False)
 # By metric name alone the whole family; with its attributes, as they were given, the one series.
 _Key = tuple[object, ...]
+_Family = TypeVar("_Family", Counter, Gauge, Histogram)
 _counters: dict[_Key, Counter] = {}
 _gauges: dict[_Key, Gauge] = {}
 _histograms: dict[_Key, Histogram] = {}
@@ -42,6 +45,13 @@ def put(metric: Metric, value: float, **attributes: str) -> None:
 def shift(metric: Metric, amount: float, **attributes: str) -> None:
     """Move a gauge up or down. Raises ValueError like `put`."""
     _gauge(metric, attributes).inc(amount)
+
+
+def forget(metric: Metric) -> None:
+    """Drop every series of a gauge that has attributes."""
+    family = _gauges.get((metric.name,))
+    if family is not None:
+        family.clear()
 
 
 def observe(metric: Metric, value: float, **attributes: str) -> None:
@@ -69,39 +79,30 @@ def render() -> bytes:
 
 
 def _counter(metric: Metric, attributes: dict[str, str]) -> Counter:
-    family = _counters.get((metric.name,))
-    if family is None:
-        _require(metric, MetricKind.COUNTER)
-        family = _counters[metric.name,] = Counter(
-            metric.name, metric.meaning, metric.attributes, registry=_registry
-        )
-    return family.labels(**attributes) if metric.attributes else family
+    return _series(_counters, Counter, MetricKind.COUNTER, metric, attributes)
 
 
 def _gauge(metric: Metric, attributes: dict[str, str]) -> Gauge:
-    family = _gauges.get((metric.name,))
-    if family is None:
-        _require(metric, MetricKind.GAUGE)
-        family = _gauges[metric.name,] = Gauge(
-            metric.name, metric.meaning, metric.attributes, registry=_registry
-        )
-    return family.labels(**attributes) if metric.attributes else family
+    return _series(_gauges, Gauge, MetricKind.GAUGE, metric, attributes)
 
 
 def _histogram(metric: Metric, attributes: dict[str, str]) -> Histogram:
-    family = _histograms.get((metric.name,))
+    make = partial(Histogram, buckets=metric.buckets)
+    return _series(_histograms, make, MetricKind.HISTOGRAM, metric, attributes)
+
+
+def _series(
+    known: dict[_Key, _Family],
+    make: Callable[..., _Family],
+    kind: MetricKind,
+    metric: Metric,
+    attributes: dict[str, str],
+) -> _Family:
+    """One series of a metric, whose family is made when it is first used."""
+    family = known.get((metric.name,))
     if family is None:
-        _require(metric, MetricKind.HISTOGRAM)
-        family = _histograms[metric.name,] = Histogram(
-            metric.name,
-            metric.meaning,
-            metric.attributes,
-            registry=_registry,
-            buckets=metric.buckets,
-        )
+        if metric.kind is not kind:
+            raise ValueError(f"{metric.name} is a {metric.kind.value}, not a {kind.value}")
+        family = make(metric.name, metric.meaning, metric.attributes, registry=_registry)
+        known[metric.name,] = family
     return family.labels(**attributes) if metric.attributes else family
-
-
-def _require(metric: Metric, kind: MetricKind) -> None:
-    if metric.kind is not kind:
-        raise ValueError(f"{metric.name} is a {metric.kind.value}, not a {kind.value}")

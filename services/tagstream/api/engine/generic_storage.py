@@ -30,13 +30,13 @@ from tagstream.api.engine.storage import (
     DeleteOptions,
     ListPage,
     ListQuery,
+    Storage,
     WriteOptions,
 )
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.status import (
     already_exists,
     build_success,
-    generic_method_not_allowed,
     not_found,
 )
 from tagstream.errors import Conflict
@@ -63,7 +63,7 @@ class _Written:
     change: Change | None = None
 
 
-class GenericStorage:
+class GenericStorage(Storage):
     """Implements `Storage` for one kind. `sealer` is needed by kinds whose rules say `sealed`."""
 
     def __init__(
@@ -134,17 +134,6 @@ class GenericStorage:
             async with self._database.connection() as connection:
                 return await decide(connection)
         return await self._transact(ctx, "create", write)
-
-    async def create_subresource(
-        self,
-        ctx: RequestContext,
-        namespace: str,
-        name: str,
-        subresource: str,
-        wanted: JsonObject,
-        options: WriteOptions,
-    ) -> JsonObject:
-        raise generic_method_not_allowed()
 
     async def update(
         self,

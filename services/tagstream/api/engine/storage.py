@@ -16,6 +16,7 @@ from typing import Protocol
 from tagstream.api.engine.context import RequestContext
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.selectors import FieldSelector, LabelSelector
+from tagstream.api.wire.status import generic_method_not_allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +69,21 @@ Changer = Callable[[JsonObject | None], JsonObject]
 
 
 class Storage(Protocol):
-    """What the verbs need of a kind. `namespace` is "" for cluster-scoped kinds."""
+    """What the verbs need of a kind. `namespace` is "" for cluster-scoped kinds.
 
-    async def get(self, ctx: RequestContext, namespace: str, name: str) -> JsonObject: ...
+    Who inherits it refuses with 405 what it does not define.
+    """
 
-    async def list(self, ctx: RequestContext, namespace: str, query: ListQuery) -> ListPage: ...
+    async def get(self, ctx: RequestContext, namespace: str, name: str) -> JsonObject:
+        raise generic_method_not_allowed()
+
+    async def list(self, ctx: RequestContext, namespace: str, query: ListQuery) -> ListPage:
+        raise generic_method_not_allowed()
 
     async def create(
         self, ctx: RequestContext, namespace: str, wanted: JsonObject, options: WriteOptions
-    ) -> JsonObject: ...
+    ) -> JsonObject:
+        raise generic_method_not_allowed()
 
     async def update(
         self,
@@ -89,17 +96,18 @@ class Storage(Protocol):
         subresource: str = "",
     ) -> tuple[JsonObject, bool]:
         """The stored object, and whether it was created. Serves PUT and PATCH alike."""
-        ...
+        raise generic_method_not_allowed()
 
     async def delete(
         self, ctx: RequestContext, namespace: str, name: str, options: DeleteOptions
     ) -> JsonObject:
         """The object that now awaits its finalizers, or a Status of success."""
-        ...
+        raise generic_method_not_allowed()
 
     async def get_subresource(
         self, ctx: RequestContext, namespace: str, name: str, subresource: str
-    ) -> JsonObject: ...
+    ) -> JsonObject:
+        raise generic_method_not_allowed()
 
     async def create_subresource(
         self,
@@ -109,4 +117,5 @@ class Storage(Protocol):
         subresource: str,
         wanted: JsonObject,
         options: WriteOptions,
-    ) -> JsonObject: ...
+    ) -> JsonObject:
+        raise generic_method_not_allowed()

@@ -7,15 +7,8 @@ from dataclasses import dataclass
 
 from tagstream.api.engine.context import RequestContext
 from tagstream.api.engine.kinds import Kind
-from tagstream.api.engine.storage import (
-    Changer,
-    DeleteOptions,
-    ListPage,
-    ListQuery,
-    WriteOptions,
-)
+from tagstream.api.engine.storage import Storage, WriteOptions
 from tagstream.api.wire.json_types import JsonObject
-from tagstream.api.wire.status import generic_method_not_allowed
 
 Answering = Callable[[RequestContext, str, JsonObject], Awaitable[JsonObject]]
 """From the caller, the namespace and the question to the answer."""
@@ -29,7 +22,7 @@ class Question:
     storage: CreateOnly
 
 
-class CreateOnly:
+class CreateOnly(Storage):
     """`Storage` of such a kind. A dry run is no different: nothing is ever written."""
 
     def __init__(self, answering: Answering) -> None:
@@ -39,42 +32,3 @@ class CreateOnly:
         self, ctx: RequestContext, namespace: str, wanted: JsonObject, options: WriteOptions
     ) -> JsonObject:
         return await self._answering(ctx, namespace, wanted)
-
-    async def get(self, ctx: RequestContext, namespace: str, name: str) -> JsonObject:
-        raise generic_method_not_allowed()
-
-    async def list(self, ctx: RequestContext, namespace: str, query: ListQuery) -> ListPage:
-        raise generic_method_not_allowed()
-
-    async def update(
-        self,
-        ctx: RequestContext,
-        namespace: str,
-        name: str,
-        change: Changer,
-        options: WriteOptions,
-        *,
-        subresource: str = "",
-    ) -> tuple[JsonObject, bool]:
-        raise generic_method_not_allowed()
-
-    async def delete(
-        self, ctx: RequestContext, namespace: str, name: str, options: DeleteOptions
-    ) -> JsonObject:
-        raise generic_method_not_allowed()
-
-    async def get_subresource(
-        self, ctx: RequestContext, namespace: str, name: str, subresource: str
-    ) -> JsonObject:
-        raise generic_method_not_allowed()
-
-    async def create_subresource(
-        self,
-        ctx: RequestContext,
-        namespace: str,
-        name: str,
-        subresource: str,
-        wanted: JsonObject,
-        options: WriteOptions,
-    ) -> JsonObject:
-        raise generic_method_not_allowed()
