@@ -343,9 +343,9 @@ async def test_events_go_an_hour_after_they_were_last_seen(world: World) -> None
 
 
 async def test_old_changes_go_oldest_first_and_never_past_a_young_one(world: World) -> None:
-    await world.insert(build_namespace("b"), at=NOW + timedelta(hours=2))
+    await world.insert(build_namespace("b"), at=NOW + timedelta(days=7, hours=2))
     await world.insert(build_namespace("c"), at=NOW)
-    world.clock[0] = NOW + timedelta(hours=1, minutes=30)
+    world.clock[0] = NOW + timedelta(days=7, hours=1)
     await world.keeper.look_at_everything()
     async with world.database.connection() as connection:
         rows = await connection.fetch("SELECT name FROM changes ORDER BY position")

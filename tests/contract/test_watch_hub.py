@@ -164,3 +164,20 @@ async def test_a_version_older_than_the_journal_is_expired(
         await follow(hub, 1, end)
     assert refused.value.code == 410
     assert refused.value.message.startswith("too old resource version: 1 (")
+
+
+async def test_a_version_from_before_the_window_is_expired_although_its_changes_are_kept(
+    database: Database, hub: JournalHub
+) -> None:
+    await make_stream(database, "early")
+    async with database.connection() as connection:
+        early = await load_head(connection)
+        await connection.execute("UPDATE changes SET at = at - interval '2 hours'")
+    await make_stream(database, "s")
+    end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    with pytest.raises(ApiError) as refused:
+        await follow(hub, early - 1, end)
+    assert refused.value.code == 410
+    async with database.connection() as connection:
+        end.set_result(await load_head(connection))
+    assert [event.type for event in await follow(hub, early, end)] == ["ADDED"]

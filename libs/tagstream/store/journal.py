@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import orjson
@@ -302,9 +302,22 @@ _OLDEST = "SELECT position FROM changes ORDER BY position LIMIT 1"
 
 
 async def load_oldest(connection: Connection) -> int:
-    """The oldest position a watch can still start after, minus one."""
+    """The position after which every change is still there."""
     position: int | None = await connection.fetchval(_OLDEST)
     return position - 1 if position is not None else await load_head(connection)
+
+
+# A watch that comes back later is better off with a list than with everything that happened.
+WATCH_WINDOW = timedelta(hours=1)
+_BEFORE_WINDOW = """
+    SELECT position FROM changes WHERE at < now() - $1::interval ORDER BY at DESC LIMIT 1
+"""
+
+
+async def load_oldest_watchable(connection: Connection) -> int:
+    """The oldest position that a watch can still start after."""
+    before: int | None = await connection.fetchval(_BEFORE_WINDOW, WATCH_WINDOW)
+    return max(before or 0, await load_oldest(connection))
 
 
 def dump_json(value: object) -> bytes:

@@ -28,12 +28,13 @@ Trim = Callable[[Connection, int], Awaitable[int]]
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long things are kept. A watch can start anywhere within `changes`."""
+    """How long things are kept. A recording can begin anywhere within the shortest of `changes`,
+    `facts` and `jobs`; a watch within its own window (store/journal.py)."""
 
     kubernetes_events: timedelta = timedelta(hours=1)
-    changes: timedelta = timedelta(hours=1)
+    changes: timedelta = timedelta(days=7)
     facts: timedelta = timedelta(days=7)
-    jobs: timedelta = timedelta(days=1)
+    jobs: timedelta = timedelta(days=7)
     commands: timedelta = timedelta(days=30)
 
 

@@ -16,7 +16,7 @@ from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.status import ApiError, expired
 from tagstream.errors import Unavailable
 from tagstream.store.database import Database
-from tagstream.store.journal import RecordedChange, load_head, load_oldest, read_changes
+from tagstream.store.journal import RecordedChange, load_head, load_oldest_watchable, read_changes
 from tagstream.store.outbox import JournalSignal
 
 log = structlog.get_logger()
@@ -195,7 +195,7 @@ class JournalHub:
         if after >= until:
             return
         async with self._database.connection() as connection:
-            oldest = await load_oldest(connection)
+            oldest = await load_oldest_watchable(connection)
         if after < oldest:
             raise expired(f"too old resource version: {after} ({oldest})")
         while after < until:
