@@ -16,8 +16,13 @@ STREAMS = ResourceType(_GROUP, "ImageStream", "imagestreams")
 STREAM_TAGS = ResourceType(_GROUP, "ImageStreamTag", "imagestreamtags")
 IMPORTS = ResourceType(_GROUP, "ImageStreamImport", "imagestreamimports")
 DEPLOYMENTS = ResourceType("apps/v1", "Deployment", "deployments")
+SAMPLES_CONFIG = ResourceType(
+    "samples.operator.openshift.io/v1", "Config", "configs", namespaced=False
+)
+TEMPLATES = ResourceType("template.openshift.io/v1", "Template", "templates")
 
 NAMESPACE = "default"
+SAMPLES_NAMESPACE = "openshift"
 STREAM = "app"
 BUILD_TAG = "1"
 PRODUCTION_TAG = "prod"

@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack
 
 import nats.errors
 
+from tagstream.demo.aftermath import Scene, tell_the_rest
 from tagstream.demo.failures import DemoFailed
 from tagstream.demo.narration import Narrator, duration
 from tagstream.demo.objects import NAMESPACE
@@ -66,7 +67,8 @@ async def _perform(narrator: Narrator, stack: DemoStack, open_until_end: AsyncEx
     kube = await open_until_end.enter_async_context(KubeClient(cluster))
     subscriber = await open_until_end.enter_async_context(subscribe(stack.nats_url, NAMESPACE))
     images = await open_until_end.enter_async_context(watch_image(kube))
-    await tell(Stage(kube, registry.host, images, subscriber, narrator))
+    kept = await tell(Stage(kube, registry.host, images, subscriber, narrator))
+    await tell_the_rest(Scene(kube, cluster, stack.directory, kept, narrator))
 
 
 async def _wait(narrator: Narrator, stack: DemoStack) -> None:

@@ -71,7 +71,7 @@ class DemoStack:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env=_environment(),
+            env=own_environment(),
             # Ctrl-C is ours to hear: we stop the stack when we no longer use it.
             start_new_session=True,
         )
@@ -116,6 +116,6 @@ class DemoStack:
             await asyncio.gather(self._complaints, return_exceptions=True)
 
 
-def _environment() -> dict[str, str]:
+def own_environment() -> dict[str, str]:
     """Ours without the settings of another stack: a demo must not touch somebody's servers."""
     return {name: value for name, value in os.environ.items() if not name.startswith(_OWN_SETTINGS)}

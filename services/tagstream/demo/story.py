@@ -60,8 +60,8 @@ class Stage:
         return f"{self.registry}/{_REPOSITORY}@{digest}"
 
 
-async def tell(stage: Stage) -> None:
-    """From the first push to the last event."""
+async def tell(stage: Stage) -> str:
+    """From the first push to the last event; the digest that the build tag names at the end."""
     first, second = build_small_image(1), build_small_image(2)
     await _push(stage, first, "Push a small image to a registry")
     await _import(stage, first.digest)
@@ -72,6 +72,7 @@ async def tell(stage: Stage) -> None:
     await _promote(stage, second.digest)
     await _roll_back(stage, first.digest, second.digest)
     await _hear(stage, first.digest, second.digest)
+    return second.digest
 
 
 async def _push(stage: Stage, image: SmallImage, title: str) -> None:
