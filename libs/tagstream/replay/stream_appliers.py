@@ -8,7 +8,7 @@ from tagstream.replay.act import Act
 from tagstream.replay.recording import Json
 from tagstream.streams.image_stream import ImageStream
 from tagstream.streams.json_form import reference_from_json
-from tagstream.streams.sources import followed_tag, needed_sources
+from tagstream.streams.sources import followed_by, followed_tag, needed_sources
 from tagstream.streams.spec_write import changed_tags
 from tagstream.streams.status_write import decide_status_update
 from tagstream.streams.stream_commands import (
@@ -78,7 +78,8 @@ def _apply_deletion(act: Act) -> None:
 def _apply_push(act: Act) -> None:
     arguments, held = act.arguments, act.stream()
     tag, digest = arguments["tag"], arguments["digest"]
-    before = held.view([tag])
+    followed = followed_by(held.stream, tag)
+    before = held.view([tag] if followed is None else [tag, followed])
     act.store_images({digest: arguments["image"]})
     written = decide_push(before, tag, arguments["reference"], digest, act.second)
     act.save_stream(held, before, written.after)

@@ -112,3 +112,9 @@ def followed_tag(stream_namespace: str, stream: str, reference: TagReference) ->
     if (query.namespace, query.stream) != (stream_namespace, stream):
         return None
     return query.key
+
+
+def followed_by(stream: ImageStream, tag: str) -> str | None:
+    """The tag that a loaded tag of the stream tracks, None when it tracks none."""
+    reference = stream.spec_tags.get(tag)
+    return followed_tag(stream.namespace, stream.name, reference) if reference is not None else None

@@ -14,9 +14,10 @@ from tagstream.api.wire.status import build_success, invalid, not_found
 from tagstream.store.images import store_images
 from tagstream.store.journal import transaction
 from tagstream.store.stream_writes import save_stream
-from tagstream.store.streams import load_stream
+from tagstream.store.streams import load_stream, load_tags
 from tagstream.streams.pull_spec import stream_repository
 from tagstream.streams.stream_commands import decide_push
+from tagstream.streams.sources import followed_by
 
 _MANAGED = "openshift.io/image.managed"
 
@@ -49,6 +50,9 @@ class ImageStreamMappingStorage:
                 before = await load_stream(tx.connection, namespace, name, tags=[tag], lock=True)
                 if before is None:
                     raise not_found("imagestreams", GROUP, name)
+                followed = followed_by(before, tag)
+                if followed is not None:
+                    before = await load_tags(tx.connection, before, [tag, followed])
                 is_new = bool(await store_images(tx, {digest: body}))
                 reference = body["dockerImageReference"]
                 repository = stream_repository(before, deps.names.internal)
