@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
-from fakes.prune_world import NAMESPACE, NOW, Picture, Pod, World, build, command
+from fakes.prune_model import NAMESPACE, Picture, Pod, World
+from fakes.prune_world import NOW, build, command
 from fakes.streams import digest
+from tagstream.cli.doctor_checks import check_postgres
 from tagstream.errors import Unavailable
 from tagstream.pruner.deps import Deps
 from tagstream.pruner.scheduling import PruneClock
@@ -103,11 +105,15 @@ async def test_a_refused_run_is_a_failed_condition_until_the_next_one(database: 
     assert conditions(await load(database))["Failed"] == "False"
 
 
-async def test_a_stored_specification_that_cannot_be_followed_degrades(database: Database) -> None:
+async def test_a_stored_specification_that_cannot_be_followed_degrades(
+    database: Database, database_url: str
+) -> None:
     await clock_at(database, NOW).step()
     await change(database, keepTagRevisions=-1)
     await clock_at(database, LATER).step()
     assert conditions(await load(database))["Degraded"] == "True"
+    told = {one.check: one.text for one in (await check_postgres(database_url))[0]}
+    assert "spec.keepTagRevisions: must be greater" in told["pruner"]
 
 
 async def test_the_next_holder_continues_what_a_dead_one_began(database: Database) -> None:
@@ -163,9 +169,12 @@ async def test_the_command_previews_explains_and_removes(
     assert "no image" in cli(database_url, "--why", digest("nothing")).stdout
     listed = json.loads(cli(database_url, "-o", "json").stdout)
     assert listed["images"] == [digest("d")]
-    done = json.loads(cli(database_url, "--confirm", "-o", "json").stdout)
-    assert done["summary"] == {"images": 1, "items": 1, "streams": 1}
-    assert uuid.UUID(done["run"])
+    done = cli(database_url, "--confirm")
+    assert done.stdout == dry.stdout
+    nothing = json.loads(cli(database_url, "--confirm", "--all=false", "-o", "json").stdout)
+    assert nothing["rules"]["allImages"] is False
+    assert nothing["summary"] == {"images": 0, "items": 0, "streams": 0}
+    assert uuid.UUID(nothing["run"])
 
 
 _MANY = 3000
@@ -210,6 +219,7 @@ async def test_a_killed_command_has_removed_whole_batches_and_the_next_one_ends_
         (("--keep-younger-than=1d",), "'1d' is no duration"),
         (("--keep-tag-revisions=-1",), "--keep-tag-revisions: must be greater"),
         (("--keep-tag-revisions=x",), "not a valid integer"),
+        (("--all=maybe",), "not a valid boolean"),
         (("--why", "latest"), "is no digest"),
         (("--dry-run", "--confirm"), "choose one of"),
     ],

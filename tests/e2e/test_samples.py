@@ -6,102 +6,47 @@ One stack of its own with a small library, whose images one registry has and ano
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-import textwrap
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
-from fakes.registry import FakeRegistry
-from fakes.stack import Stack, start_stack
-from tagstream.errors import InvalidInput, NotFound
+from fakes.samples_stack import STREAM, Samples, run_samples, until
+from tagstream.embedded.state import load_state
+from tagstream.errors import InvalidInput, NotFound, Upstream
 from tagstream.kube.client import KubeClient
 from tagstream.kube.resources import ResourceType
-from tagstream.samples_manager.cluster import CONFIG_MAPS, CONFIGS, STREAMS, TEMPLATES
-from tagstream.samples_manager.objects import MANAGED, OWN_NAMESPACE, TAG_MAP, VERSION, mappings
+from tagstream.samples_manager.cluster import (
+    CONFIG_MAPS,
+    CONFIGS,
+    IMAGE_CONFIGS,
+    STREAMS,
+    TEMPLATES,
+)
+from tagstream.samples_manager.cluster_operator import OPERATOR_NAME
+from tagstream.samples_manager.objects import (
+    MANAGED,
+    OWN_NAMESPACE,
+    RETRIED_AT,
+    TAG_MAP,
+    VERSION,
+    mappings,
+)
+from tagstream.samples_manager.reporting import OPERATORS
 
 pytestmark = pytest.mark.xdist_group("samples")
 
 _PROCESSED = ResourceType("template.openshift.io/v1", "Template", "processedtemplates")
+_NAMESPACES = ResourceType("v1", "Namespace", "namespaces", namespaced=False)
 _NAMESPACE = "openshift"
-_MANIFEST = """\
-name: test
-version: "{version}"
-files:
-- {{path: ruby.yaml, kind: ImageStream}}
-- {{path: php.yaml, kind: ImageStream}}
-- {{path: shop.yaml, kind: Template}}
-"""
-_STREAM = """\
-apiVersion: image.openshift.io/v1
-kind: ImageStream
-metadata: {{name: {name}, labels: {{of: library}}}}
-spec:
-  tags:
-  - name: "1"
-    from: {{kind: DockerImage, name: "{registry}/samples/{name}:1"}}
-    importPolicy: {{insecure: true}}
-  - name: latest
-    from: {{kind: ImageStreamTag, name: "1"}}
-"""
-_TEMPLATE = """\
-apiVersion: template.openshift.io/v1
-kind: Template
-metadata: {name: shop, annotations: {description: A shop.}}
-objects:
-- apiVersion: v1
-  kind: Secret
-  metadata: {name: "${NAME}", namespace: elsewhere}
-  stringData: {password: "${PASSWORD}", count: "${{COUNT}}"}
-parameters:
-- {name: NAME, value: shop}
-- {name: COUNT, value: "3"}
-- {name: PASSWORD, generate: expression, from: "[a-zA-Z0-9]{8}"}
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Samples:
-    """The stack, its library and the registry that has `samples/ruby` only."""
-
-    stack: Stack
-    library: Path
-    registry: FakeRegistry
-
-    def write(self, name: str, content: str) -> None:
-        (self.library / f"{name}.yaml").write_text(textwrap.dedent(content))
-
-    def release(self, version: str) -> None:
-        self.write("manifest", _MANIFEST.format(version=version))
 
 
 @pytest.fixture(scope="module")
 def samples() -> Iterator[Samples]:
-    folder = Path(tempfile.mkdtemp(prefix="tagstream-samples-"))
-    folder.chmod(0o755)
-    registry = FakeRegistry()
-    registry.start_in_thread()
-    registry.add_image("samples/ruby", "1")
-    library = folder / "library"
-    library.mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TAGSTREAM_SAMPLES_LIBRARY", str(library))
-        found = Samples(Stack(folder, ""), library, registry)
-        for name in ("ruby", "php"):
-            found.write(name, _STREAM.format(name=name, registry=registry.host))
-        found.write("shop", _TEMPLATE)
-        found.release("1")
-        stack = start_stack(folder / "data", "--samples")
-    try:
-        yield Samples(stack, library, registry)
-    finally:
-        stack.stop()
-        registry.stop_in_thread()
-        shutil.rmtree(folder, ignore_errors=True)
+    with run_samples() as running:
+        yield running
 
 
 @pytest.fixture
@@ -112,17 +57,6 @@ async def kube(samples: Samples) -> AsyncIterator[KubeClient]:
         yield client
 
 
-async def until(condition: Callable[[], Awaitable[bool]], stack: Stack) -> None:
-    for _ in range(300):
-        try:
-            if await condition():
-                return
-        except NotFound:
-            pass
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"not within 30 s\n{stack.logs()}")
-
-
 async def condition_of(kube: KubeClient, kind: str) -> dict[str, Any]:
     config: Any = await kube.get(CONFIGS, None, "cluster")
     conditions = mappings(config.get("status", {}).get("conditions"))
@@ -131,6 +65,22 @@ async def condition_of(kube: KubeClient, kind: str) -> dict[str, Any]:
 
 async def holds(kube: KubeClient, kind: str, status: str = "True") -> bool:
     return bool((await condition_of(kube, kind)).get("status") == status)
+
+
+async def operator_says(kube: KubeClient, kind: str, reason: str) -> bool:
+    told: Any = await kube.get(OPERATORS, None, OPERATOR_NAME)
+    found = {one["type"]: one for one in told.get("status", {}).get("conditions", [])}
+    return kind in found and found[kind].get("reason", "") == reason
+
+
+def measured(samples: Samples) -> dict[str, float]:
+    state = load_state(samples.stack.data_dir / "state.json")
+    assert state is not None
+    port = state.health_ports["samples-manager-0"]
+    with urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = answer.read().decode().splitlines()
+    found = [line.rpartition(" ") for line in lines if line.startswith("openshift_samples")]
+    return {name: float(value) for name, _, value in found}
 
 
 async def stream(kube: KubeClient, name: str = "ruby") -> Any:
@@ -170,10 +120,17 @@ async def test_a_failed_import_is_told_and_recovers(samples: Samples, kube: Kube
     assert (await condition_of(kube, "ImportImageErrorsExist"))["reason"] == "php"
     told: Any = await kube.get(CONFIG_MAPS, OWN_NAMESPACE, "php")
     assert set(told["data"]) == {"1"}
+    await until(lambda: operator_says(kube, "Progressing", "FailedImageImports"), samples.stack)
+    assert await operator_says(kube, "Degraded", "")
+    counted = measured(samples)
+    assert counted['openshift_samples_failed_imagestream_import_info{name="php"}'] == 1
+    assert counted['openshift_samples_failed_imagestream_import_info{name="ruby"}'] == 0
+    retries = 'openshift_samples_retry_imagestream_import_total{imagestreamname="php"}'
+    assert counted[retries] >= 1
     samples.registry.add_image("samples/php", "1")
     # Ten minutes ago, so that the next look retries.
-    marks = {"samples.tagstream.dev/retried-at": "2020-01-01T00:00:00Z"}
-    await kube.patch(CONFIG_MAPS, OWN_NAMESPACE, "php", {"metadata": {"annotations": marks}})
+    marks = {"annotations": {RETRIED_AT: "2020-01-01T00:00:00Z"}}
+    await kube.patch(CONFIG_MAPS, OWN_NAMESPACE, "php", {"metadata": marks})
     await until(lambda: holds(kube, "ImportImageErrorsExist", "False"), samples.stack)
     await until(lambda: is_gone(kube, CONFIG_MAPS, OWN_NAMESPACE, "php"), samples.stack)
 
@@ -234,20 +191,18 @@ async def test_a_broken_library_changes_nothing_and_is_told(
 ) -> None:
     before = await stream(kube)
     samples.write("ruby", "kind: [")
-    await configure(kube, skippedTemplates=["no-such"])
     await until(lambda: holds(kube, "SamplesExist", "Unknown"), samples.stack)
     told = await condition_of(kube, "SamplesExist")
     assert told["reason"] == "FileSystemError"
     assert "ruby.yaml: bad YAML" in told["message"]
     assert (await stream(kube))["metadata"]["uid"] == before["metadata"]["uid"]
-    samples.write("ruby", _STREAM.format(name="ruby", registry=samples.registry.host))
-    await configure(kube, skippedTemplates=[])
+    await until(lambda: operator_says(kube, "Degraded", "FileSystemError"), samples.stack)
+    samples.write("ruby", STREAM.format(name="ruby", registry=samples.registry.host))
     await until(lambda: holds(kube, "SamplesExist"), samples.stack)
 
 
 async def test_a_new_version_marks_every_sample(samples: Samples, kube: KubeClient) -> None:
     samples.release("2")
-    await configure(kube, skippedTemplates=["wake-up"])
 
     async def is_new() -> bool:
         return bool((await stream(kube))["metadata"]["annotations"][VERSION] == "2")
@@ -255,12 +210,42 @@ async def test_a_new_version_marks_every_sample(samples: Samples, kube: KubeClie
     await until(is_new, samples.stack)
     config: Any = await kube.get(CONFIGS, None, "cluster")
     assert config["spec"]["managementState"] == "Managed"
-    await configure(kube, skippedTemplates=[])
+
+
+async def test_a_registry_that_the_cluster_forbids_rewrites_nothing(
+    samples: Samples, kube: KubeClient
+) -> None:
+    before = await stream(kube)
+    spec = {"registrySources": {"blockedRegistries": ["evil.test"]}}
+    rules = {"kind": "Image", "metadata": {"name": "cluster"}, "spec": spec}
+    await kube.create(IMAGE_CONFIGS, None, {**rules, "apiVersion": IMAGE_CONFIGS.api_version})
+    await configure(kube, samplesRegistry="evil.test")
+    await until(lambda: holds(kube, "ConfigurationValid", "False"), samples.stack)
+    assert (await condition_of(kube, "ConfigurationValid"))["message"].endswith("evil.test")
+    await until(lambda: operator_says(kube, "Degraded", "InvalidConfiguration"), samples.stack)
+    assert await stream(kube) == before
+    await configure(kube, samplesRegistry="")
+    await until(lambda: holds(kube, "ConfigurationValid"), samples.stack)
+    await kube.delete(IMAGE_CONFIGS, None, "cluster")
+
+
+async def test_unmanaged_touches_nothing(samples: Samples, kube: KubeClient) -> None:
+    await configure(kube, managementState="Unmanaged")
+    await until(lambda: operator_says(kube, "Available", "CurrentlyUnmanaged"), samples.stack)
+    await kube.delete(STREAMS, _NAMESPACE, "ruby")
+    await asyncio.sleep(2)
+    assert await is_gone(kube, STREAMS, _NAMESPACE, "ruby")
+    assert not any("{" in name and "failed" in name for name in measured(samples))
+    await configure(kube, managementState="Managed")
+    await until(lambda: _there(kube, "ruby"), samples.stack)
 
 
 async def test_an_unknown_management_state_is_refused(kube: KubeClient) -> None:
     with pytest.raises(InvalidInput, match="should match"):
         await configure(kube, managementState="Sometimes")
+    other = {"kind": "Config", "metadata": {"name": "other"}, "spec": {}}
+    with pytest.raises(InvalidInput, match="only 1 samples custom resource supported"):
+        await kube.create(CONFIGS, None, other)
 
 
 async def test_a_template_is_processed_on_request(kube: KubeClient) -> None:
@@ -271,11 +256,22 @@ async def test_a_template_is_processed_on_request(kube: KubeClient) -> None:
     assert secret["metadata"] == {"name": "shop"}
     assert secret["stringData"]["count"] == 3
     assert len(secret["stringData"]["password"]) == 8
-    again: Any = await kube.create(_PROCESSED, "default", template)
+    old_spelling = replace(_PROCESSED, plural="processedTemplates")
+    again: Any = await kube.create(old_spelling, "default", template)
     assert again["objects"][0]["stringData"] != secret["stringData"]
     template["parameters"].append({"name": "DB", "required": True})
     with pytest.raises(InvalidInput, match="parameter DB is required and must be specified"):
         await kube.create(_PROCESSED, "default", template)
+
+
+async def test_a_template_is_not_replaced_unseen(kube: KubeClient) -> None:
+    template: Any = await kube.get(TEMPLATES, _NAMESPACE, "shop")
+    del template["metadata"]["resourceVersion"]
+    with pytest.raises(InvalidInput, match="must be specified for an update"):
+        await kube.update(TEMPLATES, _NAMESPACE, "shop", template)
+    template["metadata"]["name"] = "never-made"
+    with pytest.raises(NotFound):
+        await kube.update(TEMPLATES, _NAMESPACE, "never-made", template)
 
 
 async def test_a_template_with_a_wrong_parameter_is_refused(kube: KubeClient) -> None:
@@ -316,6 +312,12 @@ async def test_removed_takes_ours_and_leaves_the_rest(samples: Samples, kube: Ku
 
 async def _all(kube: KubeClient, resource: ResourceType) -> list[dict[str, Any]]:
     return list((await kube.list(resource, _NAMESPACE)).items)
+
+
+async def test_the_namespaces_of_the_samples_stay(kube: KubeClient) -> None:
+    for name in (_NAMESPACE, OWN_NAMESPACE):
+        with pytest.raises(Upstream, match="may not be deleted"):
+            await kube.delete(_NAMESPACES, None, name)
 
 
 async def test_a_deleted_config_is_made_anew(samples: Samples, kube: KubeClient) -> None:

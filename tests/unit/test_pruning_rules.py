@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tagstream.api.kinds.image_pruner import IMAGE_PRUNERS
 from tagstream.errors import InvalidInput
 from tagstream.images.reference import InvalidReference
-from tagstream.pruning.image_pruner import PrunerState, decide_status
+from tagstream.pruning.image_pruner import PrunerState, decide_status, find_problem
 from tagstream.pruning.references import BadReference, StreamReference, read_reference
 from tagstream.pruning.rules import (
     PruneRules,
@@ -169,6 +169,13 @@ def test_conditions_say_what_the_pruner_does() -> None:
     )
     problem = shown(decide_status(item(), PrunerState(False, "no", "bad schedule"), NOW))
     assert problem["Degraded"] == ("True", "SyncError")
+
+
+def test_what_cannot_be_followed_is_read_back_from_the_conditions() -> None:
+    wrong = decide_status({}, PrunerState(False, problem="spec.schedule: no"), NOW)
+    refused = decide_status({}, PrunerState(False, failure="pod/bad"), NOW)
+    assert find_problem({"status": wrong}) == "spec.schedule: no"
+    assert find_problem({"status": refused}) == find_problem({}) == ""
 
 
 def test_a_condition_keeps_its_time_while_its_status_stays() -> None:

@@ -144,6 +144,13 @@ def test_two_files_cannot_hold_the_same_sample(directory: Path) -> None:
     assert problems(directory) == ["copy.yaml: ImageStream 'ruby' is in ruby.yaml too"]
 
 
+def test_a_sample_for_all_architectures_leaves_no_room_for_another(directory: Path) -> None:
+    shutil.copy(directory / "ruby.yaml", directory / "copy.yaml")
+    listed = "- {path: copy.yaml, kind: ImageStream, architectures: [s390x]}\n"
+    (directory / "manifest.yaml").write_text(MANIFEST + listed)
+    assert problems(directory) == ["copy.yaml: ImageStream 'ruby' is in ruby.yaml too"]
+
+
 def test_a_link_out_of_the_library_is_not_followed(directory: Path, tmp_path: Path) -> None:
     outside = tmp_path.parent / "outside.yaml"
     outside.write_text(STREAM)

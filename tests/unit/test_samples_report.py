@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,16 @@ def test_the_differences_name_what_is_missing_changed_and_left_over(world: World
         "imagestream/b: missing",
         "imagestream/old: is managed, but not in the library",
     ]
+
+
+def test_a_removed_config_wants_nothing(world: World) -> None:
+    body = {**world.config.body, "spec": {"managementState": "Removed"}}
+    removed = replace(world, config=parse_config(body, NOW))
+    assert describe_differences(removed) == [
+        "imagestream/a: is managed, but is to be removed",
+        "imagestream/old: is managed, but is to be removed",
+    ]
+    assert describe_differences(replace(removed, streams={})) == []
 
 
 def test_verify_names_every_problem_and_fails(tmp_path: Path) -> None:

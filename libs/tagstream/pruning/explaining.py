@@ -110,7 +110,7 @@ def describe_unused(
 ) -> list[str]:
     """What keeps an image that nothing uses (spec D6): its kind or its youth, or nothing."""
     if not rules.all_images and not is_managed:
-        return ["nothing uses it, but it was not pushed here, and --no-all keeps such images"]
+        return ["nothing uses it, but it was not pushed here, and --all=false keeps such images"]
     if created_at > threshold:
         age = format_duration(rules.keep_younger_than)
         return [f"nothing uses it, but it is younger than {age}"]

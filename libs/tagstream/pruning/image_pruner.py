@@ -24,6 +24,10 @@ FIRST_SPEC: Final[Mapping[str, object]] = {
     "logLevel": "Normal",
 }
 
+_AVAILABLE: Final = (
+    "The pruner is running; it removes API objects and deletes nothing in registries yet"
+)
+
 Json = Mapping[str, object]
 
 
@@ -53,6 +57,13 @@ def decide_status(item: Json, state: PrunerState, now: datetime) -> dict[str, ob
     return None if status == old else status
 
 
+def find_problem(item: Json) -> str:
+    """Why the specification cannot be followed, as the conditions tell; empty when it can."""
+    degraded = _conditions(item.get("status")).get("Degraded", {})
+    is_problem = (degraded.get("status"), degraded.get("reason")) == ("True", "SyncError")
+    return str(degraded.get("message", "")).removeprefix("Error: ") if is_problem else ""
+
+
 def _wanted(state: PrunerState) -> Sequence[tuple[str, bool, str, str]]:
     if state.is_suspended:
         scheduled = (False, "Suspended", "The pruner job has been suspended")
@@ -69,7 +80,7 @@ def _wanted(state: PrunerState) -> Sequence[tuple[str, bool, str, str]]:
     else:
         degraded = (False, "AsExpected", "")
     return (
-        ("Available", True, "AsExpected", "The pruner is running"),
+        ("Available", True, "AsExpected", _AVAILABLE),
         ("Scheduled", *scheduled),
         ("Failed", *failed),
         ("Degraded", *degraded),

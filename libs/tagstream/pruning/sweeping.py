@@ -56,8 +56,23 @@ async def no_fence(connection: Connection) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """What is gone for good: items of one stream, or images."""
+
+    namespace: str = ""
+    stream: str = ""
+    items: int = 0
+    images: tuple[str, ...] = ()
+
+
+def note_nothing(removed: Removed) -> None:
+    """For runs that only count."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sweep:
-    """A run that deletes. `fence` raises Conflict in a transaction that came too late."""
+    """A run that deletes. `fence` raises Conflict in a transaction that came too late; `note` is
+    called once what it names is committed."""
 
     run: str
     actor: str
@@ -67,6 +82,7 @@ class Sweep:
     fence: Fence = no_fence
     clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
     tell: Tell = tell_nobody
+    note: Callable[[Removed], None] = note_nothing
 
     def command(self, kind: str, arguments: Mapping[str, object]) -> Command:
         return Command(
@@ -122,15 +138,16 @@ class Sweeper:
             after = page[-1].place
 
     async def _shorten(self, marked: MarkedStream) -> None:
-        last, is_first = "", True
+        last, removed = "", 0
         while True:
             async with self._session.connection() as connection:
                 tags = await next_marked_tags(connection, marked.uid, last, ITEMS_AT_ONCE)
             if not tags:
-                return
-            removed = await self._shorten_tags(marked, tags, is_first)
-            is_first = is_first and not removed
+                break
+            removed += await self._shorten_tags(marked, tags, is_first=not removed)
             last = tags[-1]
+        if removed:
+            self._sweep.note(Removed(marked.namespace, marked.name, removed))
 
     async def _shorten_tags(self, marked: MarkedStream, tags: list[str], is_first: bool) -> int:
         """How many items went. A stream that workloads keep coming to is left for the next run."""
@@ -216,23 +233,25 @@ class Sweeper:
     async def _remove_images(self, digests: list[str]) -> None:
         for attempt in range(_TRIES):
             try:
-                await self._try_remove(digests)
+                gone = await self._try_remove(digests)
             except Conflict:
                 # Two who lock images in another order: one of them has to try again.
                 if attempt == _TRIES - 1:
                     raise
             else:
+                self._sweep.note(Removed(images=tuple(gone)))
                 return
 
-    async def _try_remove(self, digests: list[str]) -> None:
+    async def _try_remove(self, digests: list[str]) -> list[str]:
         sweep = self._sweep
         async with transaction(self._session, sweep.command(IMAGES, {})) as tx:
             await sweep.fence(tx.connection)
             gone = await lock_unused(
                 tx.connection, digests, self._marked.threshold, sweep.rules.all_images
             )
-            if not gone:
-                return
-            tx.say({"images": [image.digest for image in gone]})
-            await apply_images(tx, gone)
-            await add_removed(tx.connection, sweep.run, images=len(gone))
+            names = [image.digest for image in gone]
+            if gone:
+                tx.say({"images": names})
+                await apply_images(tx, gone)
+                await add_removed(tx.connection, sweep.run, images=len(gone))
+        return names

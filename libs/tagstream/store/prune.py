@@ -69,26 +69,6 @@ async def load_removable(
     return [RemovableItem(*row) for row in rows]
 
 
-_PLACES = """
-    SELECT t.tag, t.place, t.seq, t.image
-    FROM (SELECT tag, seq, image,
-                 row_number() OVER (PARTITION BY tag ORDER BY seq DESC) - 1 AS place
-          FROM tag_items WHERE stream = $1 AND tag = ANY ($2) AND retired_by IS NULL) t
-    JOIN unnest($2::text[], $3::bigint[]) AS wanted (tag, seq)
-      ON wanted.tag = t.tag AND wanted.seq = t.seq
-    ORDER BY t.tag, t.place
-"""
-
-
-async def load_places(
-    connection: Connection, stream: str, items: Sequence[tuple[str, int]]
-) -> list[RemovableItem]:
-    """The live ones among items of a stream, given by tag and number."""
-    tags, numbers = [tag for tag, _ in items], [number for _, number in items]
-    rows = await connection.fetch(_PLACES, stream, tags, numbers)
-    return [RemovableItem(*row) for row in rows]
-
-
 _LOCK_HEAD = "SELECT position FROM journal_head FOR UPDATE"
 
 

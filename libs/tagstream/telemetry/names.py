@@ -1,7 +1,7 @@
 """Every metric and every span there is, with its unit, meaning and allowed attributes.
 
 Owns names only; counting is `metrics`, tracing is `tracing`. An attribute has few values: never a
-stream, a tag, a digest or the name of an object.
+stream (but those of the samples), a tag, a digest or the name of an object.
 """
 
 from __future__ import annotations
@@ -197,11 +197,39 @@ PRUNED = Metric(
     "Images and history items that scheduled runs have removed.",
     ("what",),
 )
+# From here on names and labels are OpenShift's, since its alerts and dashboards ask for them
+# (spec/triggers-lookup-pruning.md D13, spec/samples-and-templates.md §12).
 PRUNER_INSTALLED = Metric(
-    "tagstream_image_pruner_install_status",
+    "image_registry_operator_image_pruner_install_status",
     MetricKind.GAUGE,
     "",
     "1 while the ImagePruner is suspended, 2 while it is enabled.",
+)
+SAMPLES_FAILED = Metric(
+    "openshift_samples_failed_imagestream_import_info",
+    MetricKind.GAUGE,
+    "",
+    "1 for each sample stream with a tag that fails to import, else 0; none unless Managed.",
+    ("name",),
+)
+SAMPLES_RETRIES = Metric(
+    "openshift_samples_retry_imagestream_import_total",
+    MetricKind.COUNTER,
+    "",
+    "Imports of a sample stream that were asked for again.",
+    ("imagestreamname",),
+)
+SAMPLES_DEGRADED = Metric(
+    "openshift_samples_degraded_info",
+    MetricKind.GAUGE,
+    "",
+    "1 while the ClusterOperator openshift-samples is Degraded, else 0.",
+)
+SAMPLES_INVALID = Metric(
+    "openshift_samples_invalidconfig_info",
+    MetricKind.GAUGE,
+    "",
+    "1 while the samples' Config cannot be followed, else 0.",
 )
 
 HTTP_REQUEST_SPAN = SpanName("http.request", "One request to the api.", ("verb", "resource"))

@@ -25,6 +25,7 @@ from tagstream.cli.doctor_report import (
     judge_lag,
     judge_migrations,
     judge_prune,
+    judge_pruner,
     judge_samples,
     judge_services,
     judge_streams,
@@ -40,6 +41,7 @@ from tagstream.embedded.readiness import fetch_service_ready
 from tagstream.errors import TagstreamError
 from tagstream.kube.client import KubeClient
 from tagstream.kube.config import load_cluster_config
+from tagstream.pruning.image_pruner import GROUP, NAME, RESOURCE, find_problem
 from tagstream.samples_manager.cluster import load_config
 from tagstream.store.database import Connection
 from tagstream.store.migrate import load_migrations
@@ -49,6 +51,9 @@ _EVENTS = "TAGSTREAM_EVENTS"
 _STREAMS = (_EVENTS, "TAGSTREAM_JOBS")
 
 _APPLIED = "SELECT name FROM schema_migrations"
+_IMAGE_PRUNER = (
+    "SELECT body::text FROM resources WHERE api_group = $1 AND resource = $2 AND name = $3"
+)
 _NEWEST_FACT = "SELECT coalesce(max(position), 0) FROM facts"
 
 
@@ -90,12 +95,18 @@ async def _schema(connection: Connection) -> tuple[Finding, int | None]:
 
 
 async def _pruner(connection: Connection) -> list[Finding]:
-    """The last scheduled run; nothing before the first one, or without its table."""
+    """The ImagePruner if it cannot be followed, and the last scheduled run if there was one;
+    nothing without their tables."""
     try:
         run = await load_last_run(connection)
+        pruner = await connection.fetchval(_IMAGE_PRUNER, GROUP, RESOURCE, NAME)
     except asyncpg.UndefinedTableError:
         return []
-    return [] if run is None else [judge_prune(run.started_at, run.finished_at, run.error)]
+    problem = find_problem(orjson.loads(pruner)) if pruner is not None else ""
+    findings = [judge_pruner(problem)] if problem else []
+    if run is not None:
+        findings.append(judge_prune(run.started_at, run.finished_at, run.error))
+    return findings
 
 
 async def check_nats(url: str) -> tuple[list[Finding], int | None]:

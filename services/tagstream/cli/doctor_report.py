@@ -95,6 +95,12 @@ def judge_migrations(applied: Collection[str], known: Collection[str]) -> Findin
     return Finding("migrations", Level.OK, f"all {len(known)} applied")
 
 
+def judge_pruner(problem: str) -> Finding:
+    """The ImagePruner, when it cannot be followed."""
+    fix = "kubectl edit imagepruner cluster"
+    return Finding("pruner", Level.WARN, f"the ImagePruner cannot be followed: {problem}", fix)
+
+
 def judge_prune(started_at: datetime, finished_at: datetime | None, error: str) -> Finding:
     """How the last scheduled run of the pruner ended."""
     began = f"{started_at:%Y-%m-%d %H:%M}"

@@ -44,11 +44,15 @@ if TYPE_CHECKING:
     help="Keep what is younger; h, m and s, like 1h30m.",
 )
 @click.option(
-    "--all/--no-all",
+    "--all",
     "all_images",
+    type=bool,
+    is_flag=False,
+    flag_value=True,
     default=True,
-    show_default="--all",
-    help="--no-all removes only images that were pushed here (image.managed).",
+    show_default=True,
+    metavar="BOOL",
+    help="--all=false removes only images that were pushed here (image.managed).",
 )
 @click.option(
     "--ignore-invalid-refs",
@@ -160,6 +164,7 @@ async def _confirm(database: Database, rules: PruneRules, output: Output) -> Non
         rules=rules,
         internal_registry=os.environ.get("TAGSTREAM_INTERNAL_REGISTRY", INTERNAL_REGISTRY),
         tell=output.tell,
+        note=output.removed,
     )
     try:
         marked, ended = await prune(database, run, sweep)

@@ -20,6 +20,7 @@ from tagstream.pruning.explaining import Explanation
 from tagstream.pruning.marking import BadReferences, Marked, Progress
 from tagstream.pruning.rules import PruneRules
 from tagstream.pruning.runs import UNTOUCHED_REGISTRY, Preview
+from tagstream.pruning.sweeping import Removed
 from tagstream.store.prune import PruneRun
 
 _MOST_TOLD = 3
@@ -34,6 +35,8 @@ class Output(Protocol):
     def close(self) -> None: ...
 
     async def previewed(self, preview: Preview) -> None: ...
+
+    def removed(self, what: Removed) -> None: ...
 
     def pruned(self, marked: Marked, run: PruneRun) -> None: ...
 
@@ -58,6 +61,7 @@ class _WithBar:
                 TimeElapsedColumn(),
                 console=Console(stderr=True),
                 transient=True,
+                redirect_stdout=False,
             )
             self._task = self._bar.add_task("connecting", total=None)
             self._bar.start()
@@ -76,22 +80,45 @@ class _WithBar:
             self._bar.stop()
             self._bar = None
 
+    def say(self, line: str) -> None:
+        """A line of standard output, above the bar where both are on one terminal."""
+        if self._bar is not None and sys.stdout.isatty():
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(line)
+
 
 class _TextOutput(_WithBar):
+    def __init__(self) -> None:
+        super().__init__()
+        self._has_begun = False
+
     async def previewed(self, preview: Preview) -> None:
         click.echo(_DRY_RUN, err=True)
         _warn(preview.marked)
         click.echo(UNTOUCHED_REGISTRY)
         async for namespace, name, items in preview.streams():
-            click.echo(f"Deleting {items} items from image stream {namespace}/{name}")
+            click.echo(_items_line(namespace, name, items))
         async for digest in preview.images():
-            click.echo(f"Deleting image {digest}")
+            click.echo(_image_line(digest))
         counts = preview.marked.counts
         click.echo(summarize(counts.images, counts.items, counts.streams))
 
+    def removed(self, what: Removed) -> None:
+        self._begin()
+        if what.items:
+            self.say(_items_line(what.namespace, what.stream, what.items))
+        for digest in what.images:
+            self.say(_image_line(digest))
+
+    def _begin(self) -> None:
+        if not self._has_begun:
+            self.say(UNTOUCHED_REGISTRY)
+        self._has_begun = True
+
     def pruned(self, marked: Marked, run: PruneRun) -> None:
         _warn(marked)
-        click.echo(UNTOUCHED_REGISTRY)
+        self._begin()
         click.echo(summarize(run.images, run.items, run.streams))
 
     def explained(self, found: Explanation) -> None:
@@ -109,6 +136,14 @@ class _TextOutput(_WithBar):
         fix = "Either fix the references or delete the objects to make the pruner proceed."
         click.echo(f"{fix} --ignore-invalid-refs goes on without them.", err=True)
         click.echo("error: failed to build graph - no changes made", err=True)
+
+
+def _items_line(namespace: str, name: str, items: int) -> str:
+    return f"Deleting {items} items from image stream {namespace}/{name}"
+
+
+def _image_line(digest: str) -> str:
+    return f"Deleting image {digest}"
 
 
 def _warn(marked: Marked) -> None:
@@ -173,6 +208,9 @@ class _JsonOutput(_WithBar):
             click.echo(f"{separator}{json.dumps(digest)}", nl=False)
             separator = ",\n"
         click.echo("]}")
+
+    def removed(self, what: Removed) -> None:
+        """The summary tells; each image has its fact."""
 
     def pruned(self, marked: Marked, run: PruneRun) -> None:
         summary = _summary(run.images, run.items, run.streams)

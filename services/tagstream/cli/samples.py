@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from tagstream.samples_manager.inventory import Library
     from tagstream.samples_manager.reconcile import World
 
+_WHEN_WRITTEN = (
+    "What is missing comes back by itself; what differs is written anew when the library's version "
+    "changes, or when the annotation of its version is taken off."
+)
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
 
@@ -68,9 +72,15 @@ def list_samples(data_dir: Path, kubeconfig: Path | None, library: Path | None) 
 def diff(data_dir: Path, kubeconfig: Path | None, library: Path | None) -> None:
     """Show where the cluster differs from the library. Exit status 1 if it does."""
     from tagstream.cli.samples_report import describe_differences
+    from tagstream.samples_manager.config import State
 
-    lines = describe_differences(_fetch_world(kubeconfig, data_dir, library))
-    click.echo("\n".join(lines) or "the cluster has what the library says")
+    world = _fetch_world(kubeconfig, data_dir, library)
+    lines = describe_differences(world)
+    is_removed = world.config.spec.state is State.REMOVED
+    same = "no samples, as wished" if is_removed else "the cluster has what the library says"
+    click.echo("\n".join(lines) or same)
+    if lines and not is_removed:
+        click.echo(_WHEN_WRITTEN, err=True)
     sys.exit(1 if lines else 0)
 
 

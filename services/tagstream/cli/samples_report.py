@@ -99,9 +99,12 @@ def _stream_state(name: str, world: World) -> str:
 
 
 def describe_differences(world: World) -> list[str]:
-    """A line for each sample that is not as the library and the Config have it."""
+    """A line for each sample that is not as the library and the Config have it; where the Config
+    says Removed, each that is still there."""
     spec, library = world.config.spec, _library(world)
     lines: list[str] = []
+    if spec.state is State.REMOVED:
+        return list(_left_over(world, {}, {}))
     for name, sample in sorted(library.streams.items()):
         there = world.streams.get(name)
         wanted = build_stream(sample, there, registry=spec.registry, version=library.version)
@@ -115,7 +118,7 @@ def describe_differences(world: World) -> list[str]:
         if name in spec.skipped_templates or (there and is_same_template(there, wanted)):
             continue
         lines.append(f"template/{name}: {'differs' if there else 'missing'}")
-    return lines + list(_left_over(world, library))
+    return lines + list(_left_over(world, library.streams, library.templates))
 
 
 def _stream_details(there: JsonObject, wanted: JsonObject) -> Iterator[str]:
@@ -134,10 +137,14 @@ def _sources(stream: JsonObject) -> dict[str, str]:
     return {str(tag.get("name")): str(mapping(tag.get("from")).get("name", "")) for tag in tags}
 
 
-def _left_over(world: World, library: Library) -> Iterator[str]:
-    for name, stored in sorted(world.streams.items()):
-        if is_managed(stored) and name not in library.streams:
-            yield f"imagestream/{name}: is managed, but not in the library"
-    for name, stored in sorted(world.templates.items()):
-        if is_managed(stored) and name not in library.templates:
-            yield f"template/{name}: is managed, but not in the library"
+def _left_over(
+    world: World, streams: Mapping[str, JsonObject], templates: Mapping[str, JsonObject]
+) -> Iterator[str]:
+    why = "is to be removed" if world.config.spec.state is State.REMOVED else "not in the library"
+    for kind, stored, wanted in (
+        ("imagestream", world.streams, streams),
+        ("template", world.templates, templates),
+    ):
+        for name, one in sorted(stored.items()):
+            if is_managed(one) and name not in wanted:
+                yield f"{kind}/{name}: is managed, but {why}"

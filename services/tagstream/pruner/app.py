@@ -14,7 +14,6 @@ from tagstream.pruner.settings import Settings
 from tagstream.store.database import Database
 from tagstream.store.leases import Lease
 from tagstream.store.probe import PostgresProbe
-from tagstream.telemetry import metrics, names
 from tagstream.telemetry.health import Check, HealthServer
 from tagstream.telemetry.run import Stop
 from tagstream.telemetry.tracing import configure_tracing
@@ -23,7 +22,6 @@ SERVICE = "pruner"
 LEASE = "pruner"
 
 _POOL_SIZE = 4
-_TICK_S = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -53,7 +51,6 @@ async def serve(settings: Settings, stop: Stop) -> None:
 
         async with asyncio.TaskGroup() as group:
             group.create_task(probe.run(stop.event))
-            group.create_task(_count_lease(lease, stop))
             group.create_task(lease.hold(stop.event, keep_schedule))
 
 
@@ -64,9 +61,3 @@ async def _every(seconds: float, clock: PruneClock, stop: Stop) -> None:
         except TagstreamError as error:
             _log.warning("prune put off, trying again", error=str(error))
         await stop.sleep(seconds)
-
-
-async def _count_lease(lease: Lease, stop: Stop) -> None:
-    while not stop.requested:
-        metrics.put(names.LEASE_HELD, int(lease.is_held), lease=lease.name)
-        await stop.sleep(_TICK_S)

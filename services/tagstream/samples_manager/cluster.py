@@ -30,10 +30,12 @@ STREAMS = ResourceType("image.openshift.io/v1", "ImageStream", "imagestreams")
 IMPORTS = ResourceType("image.openshift.io/v1", "ImageStreamImport", "imagestreamimports")
 TEMPLATES = ResourceType("template.openshift.io/v1", "Template", "templates")
 CONFIG_MAPS = ResourceType("v1", "ConfigMap", "configmaps")
+IMAGE_CONFIGS = ResourceType("config.openshift.io/v1", "Image", "images", namespaced=False)
 
 #: What is looked at, and where.
 FOLLOWED: tuple[tuple[ResourceType, str | None], ...] = (
     (CONFIGS, None),
+    (IMAGE_CONFIGS, None),
     (STREAMS, SAMPLES_NAMESPACE),
     (TEMPLATES, SAMPLES_NAMESPACE),
     (CONFIG_MAPS, OWN_NAMESPACE),
@@ -43,7 +45,7 @@ _PLACES = {
     Target.TEMPLATE: (TEMPLATES, SAMPLES_NAMESPACE),
     Target.CONFIG_MAP: (CONFIG_MAPS, OWN_NAMESPACE),
 }
-_REASONS = {401: "Unauthorized", 403: "Forbidden", 405: "MethodNotAllowed"}
+_REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 405: "MethodNotAllowed"}
 
 
 async def load_config(kube: KubeClient, now: datetime) -> Config | None:
@@ -65,6 +67,7 @@ async def load_world(
         await _load_all(kube, TEMPLATES, SAMPLES_NAMESPACE),
         await _load_all(kube, CONFIG_MAPS, OWN_NAMESPACE),
         now,
+        await _load_image_config(kube),
     )
 
 
@@ -75,12 +78,31 @@ async def _load_all(
     return {name_of(item): item for item in found.items}
 
 
+async def _load_image_config(kube: KubeClient) -> JsonObject | str:
+    """Empty where there is none, or no such kind; a text when it may not be read."""
+    try:
+        return await kube.get(IMAGE_CONFIGS, None, CONFIG_NAME)
+    except NotFound:
+        return {}
+    except Upstream as error:
+        if error.transient:
+            raise
+        return str(error)
+
+
 async def perform(kube: KubeClient, action: Action) -> None:
     """Do it. What is gone already is as good as deleted; raises Conflict for a lost race."""
     resource, namespace = _PLACES[action.target]
     match action.verb:
         case Verb.CREATE:
-            await kube.create(resource, namespace, action.body)
+            try:
+                await kube.create(resource, namespace, action.body)
+            except NotFound as error:
+                raise Upstream(
+                    f"{action.target} {action.name} cannot be created: namespace {namespace} does "
+                    f"not exist; kubectl create namespace {namespace}",
+                    code=404,
+                ) from error
         case Verb.REPLACE:
             await kube.update(resource, namespace, action.name, action.body)
         case Verb.UNMARK:

@@ -28,6 +28,7 @@ from tagstream.samples_manager.cluster import (
     save_finalizers,
     save_status,
 )
+from tagstream.samples_manager.cluster_operator import Seen
 from tagstream.samples_manager.config import Config, State, print_status
 from tagstream.samples_manager.deps import Deps
 from tagstream.samples_manager.following import follow_all
@@ -35,10 +36,13 @@ from tagstream.samples_manager.inventory import Library
 from tagstream.samples_manager.library import LibraryError, fingerprint, load_library
 from tagstream.samples_manager.objects import CONFIG_NAME, SAMPLES_NAMESPACE, JsonObject, name_of
 from tagstream.samples_manager.reconcile import Plan, decide, decide_failure
+from tagstream.samples_manager.reporting import put_no_metrics, report
+from tagstream.telemetry import metrics, names
 
 _CONCURRENT_WRITES = 4
 _CONCURRENT_IMPORTS = 2
 _PAUSE_S = 1.0
+_LIBRARY_LOOK_S = 3.0
 _LONGEST_PAUSE_S = 30.0
 # More than any chain of steps has; beyond it the next change goes on.
 _MOST_STEPS = 12
@@ -62,10 +66,12 @@ class Keeper:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(follow_all(self._deps.kube, self._changed.set))
+                group.create_task(self._follow_library())
                 group.create_task(self._keep())
         finally:
             for task in self._importing.values():
                 task.cancel()
+            put_no_metrics()
 
     async def _keep(self) -> None:
         failures = 0
@@ -136,6 +142,17 @@ class Keeper:
             self._library = (seen, found)
         return self._library[1]
 
+    async def _follow_library(self) -> None:
+        """Looks again once the files have changed and then kept still for one look."""
+        known = before = await asyncio.to_thread(fingerprint, self._deps.library)
+        while True:
+            await asyncio.sleep(_LIBRARY_LOOK_S)
+            now = await asyncio.to_thread(fingerprint, self._deps.library)
+            if now == before and now != known:
+                known = now
+                self._changed.set()
+            before = now
+
     async def _perform(self, actions: Iterable[Action]) -> None:
         """All of them, even when some fail; raises the gravest error."""
         actions = tuple(actions)
@@ -166,6 +183,10 @@ class Keeper:
             await save_status(kube, config, plan.status)
         if plan.finalizers is not None:
             await save_finalizers(kube, plan.finalizers)
+        library = self._library[1] if self._library is not None else ""
+        release = library.version if isinstance(library, Library) else plan.status.version
+        seen = Seen(config, plan.status, release, plan.asked_at)
+        await report(kube, seen, library, self._deps.clock())
 
     def _ask_for_import(self, retry: JsonObject) -> None:
         """In the background: an import waits for its registry, and nothing may wait for that."""
@@ -173,6 +194,7 @@ class Keeper:
         if name not in self._importing:
             task = asyncio.create_task(self._import(retry), name=f"import {name}")
             self._importing[name] = task
+            metrics.add(names.SAMPLES_RETRIES, imagestreamname=name)
             task.add_done_callback(lambda _: self._importing.pop(name, None))
 
     async def _import(self, retry: JsonObject) -> None:

@@ -32,8 +32,8 @@ class LibraryError(InvalidInput):
     def __init__(self, directory: Path, problems: list[str]) -> None:
         self.problems = tuple(problems)
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        reason = f"{problems[0]}{more}; see them all with `tagstream samples verify --library DIR`"
-        super().__init__(f"library {directory}", reason)
+        see = f"see them all with `tagstream samples verify --library {directory}`"
+        super().__init__(f"library {directory}", f"{problems[0]}{more}; {see}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +54,25 @@ def load_library(directory: Path, architectures: tuple[str, ...] = ()) -> Librar
         raise LibraryError(directory, problems)
     listed = _parse_manifest(manifest, problems)
     problems += _unlisted(directory, listed)
-    found: dict[str, dict[str, tuple[_Listed, JsonObject]]] = {STREAM: {}, TEMPLATE: {}}
+    found: dict[str, dict[str, list[tuple[_Listed, JsonObject]]]] = {STREAM: {}, TEMPLATE: {}}
     for one in listed:
         sample = _read_sample(directory, one, problems)
         if sample is None:
             continue
         name = name_of(sample)
-        # Two files may hold the same sample for different architectures.
-        key = f"{name}/{','.join(one.architectures)}"
-        if key in found[one.kind]:
-            other = found[one.kind][key][0].path
-            problems.append(f"{one.path}: {one.kind} {name!r} is in {other} too")
-        found[one.kind][key] = (one, sample)
+        same_name = found[one.kind].setdefault(name, [])
+        also = next((other.path for other, _ in same_name if _overlap(one, other)), None)
+        if also is not None:
+            problems.append(f"{one.path}: {one.kind} {name!r} is in {also} too")
+        same_name.append((one, sample))
     if problems:
         raise LibraryError(directory, problems)
     inventory = inventory_of(architectures)
     chosen = {
         kind: {
-            name_of(sample): sample
-            for one, sample in samples.values()
+            name: sample
+            for name, same_name in samples.items()
+            for one, sample in same_name
             if not one.architectures or inventory in map(_inventory, one.architectures)
         }
         for kind, samples in found.items()
@@ -96,6 +96,12 @@ def fingerprint(directory: Path) -> object:
         )
     except OSError as error:
         return str(error)
+
+
+def _overlap(one: _Listed, other: _Listed) -> bool:
+    """Two files may hold the same sample only for different architectures."""
+    mine, theirs = (set(map(_inventory, each.architectures)) for each in (one, other))
+    return not mine or not theirs or not mine.isdisjoint(theirs)
 
 
 def _inventory(architecture: str) -> str:

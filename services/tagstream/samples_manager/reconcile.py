@@ -7,7 +7,7 @@ remembered before the next one say `again`. What one sample should be like is `s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from tagstream.samples_manager.actions import Action, Reason, Target, Verb
@@ -23,12 +23,15 @@ from tagstream.samples_manager.inventory import Library
 from tagstream.samples_manager.objects import (
     FINALIZER,
     OWN_NAMESPACE,
+    RETRIED_AT,
     TAG_MAP,
     VERSION,
     JsonObject,
     annotations_of,
     is_managed,
+    text,
 )
+from tagstream.samples_manager.registries import find_blocked, find_registry_problem
 from tagstream.samples_manager.upserts import decide_samples
 
 CATCH_ALL = "GlobalImageStreamConfigRegistryMismatch"
@@ -46,6 +49,8 @@ class World:
     """Everything a decision depends on. `library` is a text where it cannot be used: why.
 
     Streams and templates are those of namespace openshift, config maps those of our own.
+    `image_config` is the cluster's Image, empty where there is none, a text where it cannot be
+    read: why.
     """
 
     config: Config
@@ -54,6 +59,7 @@ class World:
     templates: Mapping[str, JsonObject]
     config_maps: Mapping[str, JsonObject]
     now: datetime
+    image_config: JsonObject | str = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,7 @@ class Plan:
     """What to do, and the status once all of it is done. `retries` are imports to ask for.
 
     `finalizers` None leaves them alone. `again` asks for another look as soon as this is stored.
+    `asked_at` is when a failing import was last asked for again, empty when none fails.
     """
 
     status: Status
@@ -68,6 +75,7 @@ class Plan:
     retries: tuple[JsonObject, ...] = ()
     finalizers: tuple[str, ...] | None = None
     again: bool = False
+    asked_at: str = ""
 
 
 def decide(world: World) -> Plan:
@@ -154,17 +162,35 @@ def _removals(world: World, reason: Reason) -> Iterator[Action]:
 
 
 def _decide_managed(world: World) -> Plan:
-    status = _validity(world.config.status, world, find_invalid(world.config))
-    if status.of(ConditionType.CONFIGURATION_VALID) is Truth.FALSE:
+    status = _check_config(world)
+    if status.of(ConditionType.CONFIGURATION_VALID) is not Truth.TRUE:
         return Plan(status)
     library = world.library
     refused = library if isinstance(library, str) else _find_shrinking(status, library)
     if refused or isinstance(library, str):
-        return Plan(decide_failure(status, FILE_ERROR, refused, world.now))
+        message = f"{refused}. The installed samples stay as they are"
+        return Plan(decide_failure(status, FILE_ERROR, message, world.now))
     reason = decide_full_pass(world.config, library)
     if reason is not None and not _is_announced(status, reason):
         return Plan(_announce(status, reason, world.now), again=True)
     return _decide_upserts(world, library, status, reason)
+
+
+def _check_config(world: World) -> Status:
+    status, image_config = world.config.status, world.image_config
+    if isinstance(image_config, str):
+        kind, said = ConditionType.CONFIGURATION_VALID, "the global image configuration "
+        said += f"(images.config.openshift.io/cluster) cannot be read: {image_config}"
+        return status.with_condition(kind, Truth.UNKNOWN, world.now, CATCH_ALL, said)
+    library = world.library if isinstance(world.library, Library) else None
+    problem = find_invalid(world.config)
+    blocked = find_blocked(world.config.spec.registry, library, image_config)
+    if blocked and not problem:
+        problem = (
+            "global openshift image configuration prevents the creation of imagestreams using the "
+            f"registry {blocked}"
+        )
+    return _validity(status, world, problem)
 
 
 def find_invalid(config: Config) -> str:
@@ -180,7 +206,7 @@ def find_invalid(config: Config) -> str:
     if installed and status.architectures and spec.architectures != status.architectures:
         was, wished = (",".join(each) for each in (status.architectures, spec.architectures))
         return f"cannot change architectures from [{was}] to [{wished}]"
-    return ""
+    return find_registry_problem(spec.registry)
 
 
 def _validity(status: Status, world: World, problem: str) -> Status:
@@ -197,8 +223,8 @@ def _find_shrinking(status: Status, library: Library) -> str:
         return ""
     return (
         f"library {library.name} {library.version} has only {library.size} of the {seen.samples} "
-        f"samples that {seen.name} {status.version} had, which looks like a mistake; nothing was "
-        "changed. If it is meant, set allowShrink: true in its manifest"
+        f"samples that {seen.name} {status.version} had, which looks like a mistake; if it is "
+        "meant, set allowShrink: true in its manifest"
     )
 
 
@@ -235,6 +261,7 @@ def _decide_upserts(world: World, library: Library, status: Status, reason: Reas
     spec, now = world.config.spec, world.now
     samples = decide_samples(library, spec, world.streams, world.templates, reason)
     errors, retries, failing = _decide_errors(world, library)
+    asked_at = max((_asked_at(one) for one in failing.values()), default="")
     status = replace(
         status,
         skipped_streams=spec.skipped_streams,
@@ -250,15 +277,19 @@ def _decide_upserts(world: World, library: Library, status: Status, reason: Reas
             version=library.version,
             library=LibrarySeen(library.name, library.size),
         )
-    status = _with_import_errors(status, failing, now)
+    status = _with_import_errors(status, sorted(failing), now)
     actions = (*_tag_map(world), *samples, *errors)
-    return Plan(status, actions, tuple(retries))
+    return Plan(status, actions, tuple(retries), asked_at=asked_at)
+
+
+def _asked_at(config_map: JsonObject) -> str:
+    return text(annotations_of(config_map).get(RETRIED_AT))
 
 
 def _decide_errors(
     world: World, library: Library
-) -> tuple[list[Action], list[JsonObject], list[str]]:
-    """Actions on error ConfigMaps, imports to ask for, and the names of failing streams."""
+) -> tuple[list[Action], list[JsonObject], dict[str, JsonObject]]:
+    """Actions on error ConfigMaps, imports to ask for, and what is told of each failing stream."""
     wanted: dict[str, JsonObject] = {}
     retries: list[JsonObject] = []
     for name in sorted(library.streams.keys() - set(world.config.spec.skipped_streams)):
@@ -276,7 +307,7 @@ def _decide_errors(
     ]
     for name, body in wanted.items():
         actions += _put_config_map(world, name, body, Reason.IMPORTS_FAIL)
-    return actions, retries, sorted(wanted)
+    return actions, retries, wanted
 
 
 def _with_import_errors(status: Status, failing: list[str], now: datetime) -> Status:

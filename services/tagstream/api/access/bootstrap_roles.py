@@ -115,6 +115,11 @@ _CLUSTER_READER = (
     _rule(GROUP, "clusterrolebindings clusterroles rolebindings roles", READ),
     _rule("project.openshift.io", "projects projectrequests", READ),
     _rule(
+        "config.openshift.io imageregistry.operator.openshift.io samples.operator.openshift.io",
+        "clusteroperators configs imagepruners images",
+        READ,
+    ),
+    _rule(
         "authorization.k8s.io",
         "localsubjectaccessreviews selfsubjectaccessreviews selfsubjectrulesreviews "
         "subjectaccessreviews",
@@ -139,6 +144,9 @@ _DISPATCHER = (
 _SAMPLES_CONFIG = (
     _rule("samples.operator.openshift.io", "configs", "create get list patch update watch"),
     _rule("samples.operator.openshift.io", "configs/status", "patch update"),
+    _rule("config.openshift.io", "clusteroperators", "create get update"),
+    _rule("config.openshift.io", "clusteroperators/status", "update"),
+    _rule("config.openshift.io", "images", "get list watch"),
 )
 _SAMPLES = (
     _rule("image.openshift.io", "imagestreams", "create delete get list patch update watch"),

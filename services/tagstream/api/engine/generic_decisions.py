@@ -27,10 +27,11 @@ from tagstream.api.engine.object_metadata import (
 )
 from tagstream.api.engine.rules import Rules
 from tagstream.api.engine.storage import DeleteOptions
-from tagstream.api.wire.field_errors import FieldError, forbidden_value
+from tagstream.api.wire.field_errors import FieldError, forbidden_value, invalid_value
 from tagstream.api.wire.json_types import JsonObject, copy_json
 from tagstream.api.wire.status import bad_request, conflict, forbidden, invalid
 
+_VERSION = "metadata.resourceVersion"
 # An escaped NUL, the one character that JSON can hold and Postgres cannot.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -54,7 +55,7 @@ def decide_changed(
 
     `old` and the result have their resourceVersion. Raises 400, 409 and 422.
     """
-    _check_version(kind, old, wanted["metadata"])
+    _check_version(kind, rules, old, wanted["metadata"])
     if subresource:
         path = rules.subresources[subresource]
         new = copy_json(old)
@@ -98,12 +99,15 @@ def _readable(kind: Kind) -> Iterator[None]:
         ) from error
 
 
-def _check_version(kind: Kind, old: JsonObject, wanted: JsonObject) -> None:
+def _check_version(kind: Kind, rules: Rules, old: JsonObject, wanted: JsonObject) -> None:
     current = old["metadata"]
     name = current["name"]
     if wanted.get("uid", current["uid"]) != current["uid"]:
         raise conflict(kind.resource, kind.group, name, _precondition("UID", wanted, current))
     version = wanted.get("resourceVersion", "")
+    if rules.needs_version and version in ("", "0"):
+        detail = "must be specified for an update"
+        raise invalid(kind.kind, kind.group, name, [invalid_value(_VERSION, 0, detail)])
     if version not in ("", "0", current["resourceVersion"]):
         raise conflict(kind.resource, kind.group, name)
 

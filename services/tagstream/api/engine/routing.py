@@ -19,6 +19,8 @@ from tagstream.api.wire.status import generic_not_found
 
 # What below `namespaces/<name>` is a subresource and not a resource inside the namespace.
 _OF_NAMESPACES = frozenset({"status", "finalize"})
+# Old clients write `processedTemplates` (spec/samples-and-templates.md §15.1).
+_ANY_CASE = "template.openshift.io"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ def _below_version(group: str, version: str, rest: list[str], watch: bool) -> Ta
     if not rest or len(rest) > 3:
         raise generic_not_found()
     resource, name, subresource = (*rest, "", "")[:3]
+    if group == _ANY_CASE:
+        resource = resource.lower()
     return Target(group, version, resource, namespace, name, subresource, watch)
 
 

@@ -74,7 +74,8 @@ class Rules:
     `initial` is what those paths hold in a new object. `is_waiting` says whether a deleted object
     has to stay for a reason beside its finalizers, `on_deletion` marks it, `keep_reason` forbids
     deletion with a text. `facts` are emitted with the change, None standing for no object.
-    `companions` are the rows that a new object brings with it.
+    `companions` are the rows that a new object brings with it. `needs_version` refuses a PUT that
+    names no resourceVersion.
     """
 
     default: Callable[[JsonObject], None] = _nothing
@@ -91,3 +92,4 @@ class Rules:
     companions: Callable[[JsonObject, Command], list[Resource]] = _alone
     stored_form: StoredForm | None = None
     sealed: bool = False
+    needs_version: bool = False

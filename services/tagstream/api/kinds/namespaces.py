@@ -13,7 +13,9 @@ from tagstream.api.wire.names import check_dns_label
 from tagstream.api.wire.table import Cell
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
-_KEPT = frozenset({"default", "kube-system", "kube-public", "openshift", "tagstream-system"})
+# Without its namespace and the rights in it a part of ours would stand still.
+_OURS = ("openshift", "openshift-cluster-samples-operator", "tagstream-system")
+_KEPT = frozenset({"default", "kube-system", "kube-public", *_OURS})
 
 
 def _default(item: JsonObject) -> None:

@@ -20,10 +20,16 @@ from tagstream.api.wire.field_errors import (
 )
 from tagstream.api.wire.json_types import JsonObject
 
+_NAME = "cluster"
 _STATES = re.compile("^(Managed|Unmanaged|Force|Removed)$")
 _CHART_NAME = re.compile("^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 _MOST_CHARTS = 16
 _LONGEST_CHART_NAME = 253
+
+
+def _check_name(name: str) -> list[str]:
+    # Stored under another name, it would count for nothing and stop the next start.
+    return [] if name == _NAME else [f"must be '{_NAME}': only 1 samples custom resource supported"]
 
 
 def _validate(new: JsonObject, old: JsonObject | None) -> list[FieldError]:
@@ -64,5 +70,10 @@ SAMPLES_CONFIGS = GenericKind(
         subresources=(status_of("Config"),),
         schema="com.github.openshift.api.samples.v1.Config",
     ),
-    Rules(validate=_validate, generations=("spec",), subresources={"status": "status"}),
+    Rules(
+        validate=_validate,
+        check_name=_check_name,
+        generations=("spec",),
+        subresources={"status": "status"},
+    ),
 )

@@ -87,7 +87,7 @@ TEMPLATES = GenericKind(
         ),
         schema=_SCHEMA,
     ),
-    Rules(validate=_validate),
+    Rules(validate=_validate, needs_version=True),
 )
 PROCESSED_TEMPLATES = Kind(
     GROUP,
