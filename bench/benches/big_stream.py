@@ -71,8 +71,8 @@ class _Events:
 async def run(world: World) -> list[Figure]:
     namespace = "bench-big"
     images = await make_streams(world, namespace, 2)
-    await _fill(world, namespace, "app-0", _SMALL)
-    await _fill(world, namespace, "app-1", _BIG)
+    await fill(world, namespace, "app-0", _SMALL)
+    await fill(world, namespace, "app-1", _BIG)
     connection = await Connection.open(world.server)
     alone = await _alternate(connection, namespace, images, None)
     listed = checked(await connection.request("GET", f"{streams_path(namespace)}?limit=1")).json()
@@ -139,7 +139,8 @@ def _event(times: Times, api_cpu_s: float) -> Figure:
     )
 
 
-async def _fill(world: World, namespace: str, stream: str, tags: int) -> None:
+async def fill(world: World, namespace: str, stream: str, tags: int) -> None:
+    """Adds tags to a stream that `make_streams` made."""
     connection = await asyncpg.connect(world.stack.state["postgres_url"])
     try:
         for statement in _FILL:

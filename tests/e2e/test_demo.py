@@ -66,7 +66,7 @@ def test_the_demo_tells_the_whole_story_and_leaves_nothing(environment: dict[str
         f"{SECOND}  ->  {FIRST}  rolled back",
         r"default/app:1 \(the current image\) holds it",
         r"equal: \d+ commands gave the same \d+ changes",
-        r"https://127.0.0.1:\d+/ lets you in with a token",
+        r"https://127.0.0.1:\d+/, and a token to sign in with",
         r"Every step happened and was checked, in .+ s\.",
     ):
         assert re.search(told, done.stdout), (told, done.stdout)

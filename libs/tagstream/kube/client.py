@@ -135,10 +135,19 @@ class KubeClient:
             params["continue"] = str(meta["continue"])
 
     async def create(
-        self, resource: ResourceType, namespace: str | None, body: Mapping[str, object]
+        self,
+        resource: ResourceType,
+        namespace: str | None,
+        body: Mapping[str, object],
+        *,
+        below: tuple[str, str] = ("", ""),
     ) -> KubeObject:
-        """Store a new object. Raises Conflict when the name is taken."""
-        return await self._send("POST", resource.path(namespace), orjson.dumps(body))
+        """Store a new object; `below` names an object and a subresource of it that is created.
+
+        Raises Conflict when the name is taken.
+        """
+        path = resource.path(namespace, *below)
+        return await self._send("POST", path, orjson.dumps(body))
 
     async def update(
         self,

@@ -80,6 +80,7 @@ async def serve(settings: Settings, stop: Stop) -> None:
                 group.create_task(api.policies.follow(stop.event)),
                 group.create_task(keeper.run(stop.event)),
                 group.create_task(api.hub.run()),
+                group.create_task(api.page.run()),
             ]
             group.create_task(_end_with(stop, server, background))
             del checks["start"]

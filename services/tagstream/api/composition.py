@@ -18,9 +18,11 @@ from tagstream.api.images.convert import GROUP, RegistryNames
 from tagstream.api.images.deps import Fetcher, ImageDeps
 from tagstream.api.images.kinds import build_image_storages
 from tagstream.api.images.pull_secrets import StoredPullSecrets
+from tagstream.api.kinds.cluster_configuration import CLUSTER_CONFIGURATION
 from tagstream.api.kinds.configuration import SERVICE_ACCOUNTS
 from tagstream.api.kinds.core import build_storage, register_generic_kinds
 from tagstream.api.kinds.namespaces import NAMESPACES
+from tagstream.api.page.routes import Page
 from tagstream.api.reviews.registration import (
     ReviewDeps,
     register_accounts,
@@ -36,7 +38,7 @@ from tagstream.api.watch.hub import JournalHub
 from tagstream.errors import InvalidInput
 from tagstream.images.platform import Platform
 from tagstream.store.database import Database
-from tagstream.store.sealing import load_sealer
+from tagstream.store.sealing import Sealer, load_sealer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Api:
     app: App
     hub: JournalHub
     policies: PolicyCache
+    page: Page
 
 
 def build_api(
@@ -61,7 +64,9 @@ def build_api(
     key = _load_token_key(settings.api_token_key_file)
     authenticator = Authenticator(key, policies, clock)
     registry = Registry()
-    _register_core(registry, settings, database, ReviewDeps(database, policies, authenticator, key))
+    sealer = load_sealer(settings.secret_key_file)
+    reviews = ReviewDeps(database, policies, authenticator, key)
+    _register_core(registry, sealer, database, reviews)
     secrets = registry.get("", "v1", "secrets")
     assert secrets is not None
     images = ImageDeps(
@@ -75,10 +80,23 @@ def build_api(
     )
     for kind, storage in build_image_storages(images):
         registry.register(kind, storage)
+    # After the images of image.openshift.io: a client takes the first kind that is called so.
+    for declared in CLUSTER_CONFIGURATION:
+        kept = build_storage(declared, database, sealer)
+        registry.register(declared.kind, kept, kept.watch_source)
     folder = StreamFolder(database, names)
     hub = JournalHub(database, {(GROUP, "imagestreams"): folder.shape})
     schemas = Schemas()
     documents = Documents(lambda: list(registry.kinds), schemas)
+    page = Page(
+        database,
+        policies,
+        authenticator,
+        sealer,
+        names,
+        {(k.api_version, k.kind): (k.group, k.resource) for k in registry.kinds},
+        clock,
+    )
     app = build_app(
         registry,
         authenticator,
@@ -89,17 +107,17 @@ def build_api(
         clock,
         ready=ready,
         apply=merge_applied,
+        page=page,
     )
-    return Api(app, hub, policies)
+    return Api(app, hub, policies, page)
 
 
 def _register_core(
-    registry: Registry, settings: Settings, database: Database, deps: ReviewDeps
+    registry: Registry, sealer: Sealer, database: Database, deps: ReviewDeps
 ) -> None:
     namespaces = replace(
         NAMESPACES, rules=replace(NAMESPACES.rules, companions=namespace_companions)
     )
-    sealer = load_sealer(settings.secret_key_file)
     register_generic_kinds(registry, database, sealer, without=(NAMESPACES, SERVICE_ACCOUNTS))
     storage = build_storage(namespaces, database, sealer)
     registry.register(namespaces.kind, storage, storage.watch_source)

@@ -28,6 +28,7 @@ _SECTIONS: dict[str, dict[str, _Entry]] = {
         "version": _Entry("version:version", "Print the version."),
     },
     "Follow and control": {
+        "page": _Entry("page:page", "Print where the web page is, and a token to sign in with."),
         "events": _Entry("events:events", "Show what happens: tags that move, imports, triggers."),
         "history": _Entry("history:history", "Who moved a tag, when, why, from what to what."),
         "record": _Entry("record:record", "Write what happened into a file that can be replayed."),

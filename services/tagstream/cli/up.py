@@ -47,6 +47,7 @@ class _Terminal:
         lines = [f"ready {url}"]
         if not self._quiet:
             lines += [f"  {command}" for command in next_commands(directory)]
+            lines.append(f"  {url}/        # in a browser: the web page (docs/web-page.md)")
         click.echo("\n".join(lines))
 
 

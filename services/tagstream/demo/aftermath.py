@@ -120,21 +120,22 @@ async def _replay(scene: Scene) -> None:
 
 
 async def _open_page(scene: Scene) -> None:
-    command = f"xdg-open {scene.cluster.server}/"
-    with scene.narrator.step("Look at it in a browser", command) as step:
-        page = await _fetch_page(scene.cluster)
-        if "<title>Sign in" not in page:
-            raise DemoFailed(f"there is no page at {scene.cluster.server}/")
-        step.say(f"{scene.cluster.server}/ lets you in with a token, as `kubectl create token` has")
+    with scene.narrator.step("Look at it in a browser", "tagstream page") as step:
+        address, token = (await _tagstream(scene, "page")).split()
+        page = await _fetch_page(scene.cluster, address, token)
+        if f"/ui/streams/{NAMESPACE}/{STREAM}" not in page:
+            raise DemoFailed(f"the page at {address} does not show {NAMESPACE}/{STREAM}")
+        step.say(f"{address}, and a token to sign in with")
 
 
-async def _fetch_page(cluster: ClusterConfig) -> str:
-    """As a browser gets it, without any certificate of its own."""
+async def _fetch_page(cluster: ClusterConfig, address: str, token: str) -> str:
+    """As a browser gets it: no certificate of its own, only the token."""
     stranger = ClusterConfig(cluster.server, cluster.ca_pem)
+    headers = {"Accept": "text/html", "Authorization": f"Bearer {token}"}
     timeout = aiohttp.ClientTimeout(total=_PAGE_TIMEOUT_S)
     async with (
-        aiohttp.ClientSession(timeout=timeout, headers={"Accept": "text/html"}) as session,
-        session.get(f"{cluster.server}/", ssl=build_ssl_context(stranger)) as answer,
+        aiohttp.ClientSession(timeout=timeout, headers=headers) as session,
+        session.get(address, ssl=build_ssl_context(stranger)) as answer,
     ):
         return await answer.text()
 

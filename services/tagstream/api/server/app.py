@@ -1,7 +1,7 @@
 """The ASGI application: from an HTTP request to a verb and back.
 
-Owns the order of things: health, authentication, routing, authorization, body, deadline, verb; and
-what every error becomes. Composed by `build_app` from arguments alone.
+Owns the order of things: health, the web page, authentication, routing, authorization, body,
+deadline, verb; and what every error becomes. Composed by `build_app` from arguments alone.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from tagstream.api.engine.verbs import WRITES, Verbs, choose_verb
 from tagstream.api.engine.writing import Applier, Writer
 from tagstream.api.server.access import authorize
 from tagstream.api.server.body import ClientGone, read_body
-from tagstream.api.server.ports import Authenticator, Authorizer, Documents, Headers
+from tagstream.api.server.ports import Authenticator, Authorizer, Documents, Headers, Page
 from tagstream.api.server.responses import (
     CORE_CACHE,
+    PAGE_CACHE,
     RawHeaders,
     Receive,
     Send,
@@ -63,9 +64,10 @@ def build_app(
     ids: Callable[[], uuid.UUID] = random_uuid,
     ready: Callable[[], str | None] = lambda: None,
     apply: Applier | None = None,
+    page: Page | None = None,
 ) -> App:
     """The application. `ready` says why the process is not ready, None when it is; `apply` does
-    server-side apply, which is refused with 415 without it."""
+    server-side apply, which is refused with 415 without it; `page` is the web page."""
     return App(
         registry,
         authenticator,
@@ -75,6 +77,7 @@ def build_app(
         clock,
         ids,
         ready,
+        page,
     )
 
 
@@ -108,6 +111,7 @@ class App:
     clock: Callable[[], datetime]
     ids: Callable[[], uuid.UUID]
     ready: Callable[[], str | None]
+    page: Page | None = None
     streams: OpenStreams = field(default_factory=OpenStreams)
 
     def stop(self) -> None:
@@ -146,6 +150,11 @@ class App:
             return self._health(request)
         if request.path == "/version":
             return self._document(request)
+        if self.page is not None and self.page.takes(request.path, request.headers):
+            request.cache, request.resource = PAGE_CACHE, "page"
+            return await self.page.answer(
+                request.method, request.query, scope, request.headers, receive
+            )
         user = await self.authenticator.authenticate(scope, request.headers)
         if user is None:
             raise unauthorized()

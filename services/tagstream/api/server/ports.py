@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from tagstream.api.engine.call import Answer
+from tagstream.api.engine.call import Answer, StreamAnswer
 from tagstream.api.engine.context import User
+from tagstream.api.server.responses import Receive
 
 Scope = Mapping[str, Any]
 
@@ -63,4 +64,23 @@ class Documents(Protocol):
 
     def answer(self, path: str, query: Mapping[str, str], headers: Headers) -> Answer | None:
         """None where there is no document: 404. `/version` is also asked for anonymously."""
+        ...
+
+
+class Page(Protocol):
+    """The web page for people, beside the API."""
+
+    def takes(self, path: str, headers: Headers) -> bool:
+        """Whether a request is the page's and not the API's."""
+        ...
+
+    async def answer(
+        self,
+        method: str,
+        query: Mapping[str, str],
+        scope: Scope,
+        headers: Headers,
+        receive: Receive,
+    ) -> Answer | StreamAnswer:
+        """Authenticates and authorizes by itself: a refusal is a page, too."""
         ...

@@ -20,6 +20,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 
 CORE_CACHE = (b"cache-control", b"no-cache, private")
 OPENSHIFT_CACHE = (b"cache-control", b"no-store")
+PAGE_CACHE = OPENSHIFT_CACHE
 TEXT = "text/plain; charset=utf-8"
 
 _WARNING = '299 - "{}"'

@@ -1,0 +1,1 @@
+"""The web page: streams, tags, histories and events, rendered here for whoever signs in."""
