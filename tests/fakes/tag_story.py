@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 
 from fakes.prune_world import Picture, body
 from fakes.streams import at, delete, digest, event, history, image_stream, permanent, put
+from tagstream.pruning.rules import PruneRules
+from tagstream.pruning.runs import begin_run, prune
+from tagstream.pruning.sweeping import Sweep
 from tagstream.store.database import Database
 from tagstream.store.images import store_images
 from tagstream.store.journal import Command, transaction
@@ -17,7 +20,7 @@ from tagstream.store.stream_writes import create_stream, delete_stream, save_str
 from tagstream.store.streams import load_stream
 from tagstream.store.tag_history import Cursor, Meaning, TagTimeline, load_meaning, load_tag_history
 from tagstream.streams.image_stream import ImageStream
-from tagstream.streams.status_write import decide_mapping
+from tagstream.streams.status_write import decide_mapping, decide_status_update
 
 NS, NAME = "shop", "app"
 
@@ -91,8 +94,25 @@ class Story:
         assert found is not None
         return found
 
-    async def forget(self) -> None:
-        """A month passes."""
+    async def empty(self, tag: str, actor: str = "jane") -> None:
+        """A write of the status without `tag`; the specification stays."""
+
+        def decide(stream: ImageStream) -> ImageStream:
+            kept = {t: h for t, h in stream.status_tags.items() if t != tag}
+            return decide_status_update(stream, replace(stream, status_tags=kept))
+
+        await self.write(decide, "imagestream.status", actor)
+
+    async def prune(self, keep: int) -> None:
+        rules = PruneRules(keep_tag_revisions=keep, keep_younger_than=timedelta(0))
+        run = await begin_run(self.database, rules, at(1000))
+        assert run is not None
+        await prune(self.database, run, Sweep(run.id, "pruner", "schedule", rules, ""))
+
+    async def forget(self, before: datetime | None = None) -> None:
+        """A month passes since `before`, or since all that was; it is trimmed in batches of 2."""
+        before = before or at(10**6)
         async with self.database.connection() as connection:
-            await trim_commands(connection, at(10**6), 10**6)
-            await trim_changes(connection, at(10**6), 10**6)
+            while await trim_commands(connection, before, 2):
+                pass
+            await trim_changes(connection, before, 10**6)

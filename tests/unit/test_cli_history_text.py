@@ -16,11 +16,15 @@ from tagstream.store.tag_moves import Act, Departure, HistoryItem, Move, MoveKin
 NOW = at(7200)
 
 
+def act(command: str, moment: datetime) -> Act:
+    return Act(command, 1000, moment, "imagestreamtag.put", "jane", "oc")
+
+
 def item(
     seq: int, image: str = "a", *, reference: str = "", retired: Act | None = None
 ) -> HistoryItem:
     spec = reference or pull_spec(image)
-    made = Act(f"c{seq}")
+    made = act(f"c{seq}", at(0))
     return HistoryItem("uid", seq, at(0), digest(image), spec, 1, made, retired)
 
 
@@ -29,12 +33,11 @@ def move(
     old: HistoryItem | None,
     new: HistoryItem | None,
     *,
-    moment: datetime | None = None,
-    is_exact: bool = True,
+    moment: datetime,
     actor: str = "jane",
     departure: Departure | None = None,
 ) -> Move:
-    return Move(kind, moment, is_exact, actor, "oc", "c", old, new, departure)
+    return Move(kind, moment, actor, "oc", "c", old, new, departure)
 
 
 def timeline(*moves: Move, earlier: int = 0, older: Cursor | None = None) -> TagTimeline:
@@ -48,15 +51,8 @@ def test_an_image_under_another_reference_is_told_by_its_pull_specs() -> None:
     assert f"quay.io/acme/python@{short}  ->  mirror.example/app@{short}" in lines[3]
 
 
-def test_a_move_that_nobody_dates_any_more_is_marked_and_explained() -> None:
-    about = move(MoveKind.MOVED, item(1), item(2, "b"), moment=at(0), is_exact=False)
-    lines = history_lines(timeline(about), NOW)
-    assert "~2026-11-23 04:27:43" in lines[3]
-    assert lines[-1].startswith("~ ")
-
-
 def test_a_pruned_item_says_when_it_was_pruned() -> None:
-    pruned = item(1, retired=Act("p", 1, at(3600)))
+    pruned = item(1, retired=act("p", at(3600)))
     told = move(MoveKind.SET, None, pruned, moment=at(0), departure=Departure.PRUNED)
     assert "set, pruned About an hour ago" in history_lines(timeline(told), NOW)[3]
 
@@ -85,11 +81,16 @@ def test_columns_stand_below_their_headings() -> None:
         assert line[at_column] != " "
 
 
-def test_a_meaning_that_ended_at_an_unknown_time_says_so() -> None:
-    gone = Move(MoveKind.GONE, None, False, "", "", "c", item(1), None)
+def test_a_meaning_says_who_ended_it_and_when() -> None:
+    gone = move(MoveKind.REMOVED, item(1), None, moment=at(60), actor="eve")
     found = Meaning(move(MoveKind.SET, None, item(1), moment=at(0)), gone)
     lines = meaning_lines(("shop", "app", "prod"), found, at(5), NOW)
-    assert lines[-1] == "  until  some time later, gone; when and by whom is no longer known"
+    assert lines[-1] == "  until  2026-11-23 04:28:43 UTC (2 hours ago) by eve (oc)"
+    after = meaning_lines(("shop", "app", "prod"), Meaning(gone, None), at(99), NOW)
+    assert after[0] == (
+        "shop/app:prod meant nothing at 2026-11-23 04:29:22 UTC: "
+        "removed 2026-11-23 04:28:43 UTC (2 hours ago) by eve (oc)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from fakes.streams import at, digest, pull_spec
 from tagstream.store.tag_moves import (
     PRUNE,
+    STATUS,
     Act,
     Departure,
     HistoryItem,
     Move,
-    MoveKind,
     find_meaning,
     list_moves,
 )
@@ -29,18 +29,12 @@ def act(step: int, kind: str = "imagestreamtag.put", actor: str = "jane") -> Act
     return Act(f"c{step}", 1000 + step, at(step * SECONDS_A_STEP), kind, actor, "oc")
 
 
-def trimmed(one: Act) -> Act:
-    """What is left of a command after a month."""
-    return Act(one.command)
-
-
 def item(
     seq: int, image: str, step: int | None = None, *, retired: Act | None = None
 ) -> HistoryItem:
     made = act(seq if step is None else step)
-    created = made.at or at(0)
     return HistoryItem(
-        "uid", seq, created, digest(image), pull_spec(image), seq, made=made, retired=retired
+        "uid", seq, made.at, digest(image), pull_spec(image), seq, made=made, retired=retired
     )
 
 
@@ -61,7 +55,7 @@ def test_each_item_is_a_move_from_the_one_below_it() -> None:
     moves = list_moves([item(3, "c"), item(2, "b"), item(1, "a")])
     assert told(moves) == [("moved", "b", "c"), ("moved", "a", "b"), ("set", "", "a")]
     newest = moves[0]
-    assert (newest.at, newest.is_exact) == (at(30), True)
+    assert newest.at == at(30)
     assert (newest.actor, newest.cause, newest.command) == ("jane", "oc", "c3")
 
 
@@ -129,27 +123,29 @@ def test_several_items_of_one_command_are_one_move() -> None:
     assert told(moves) == [("moved", "a", "c"), ("set", "", "a")]
 
 
-def test_a_move_without_its_command_is_dated_by_its_image_and_by_what_came_before() -> None:
-    below = replace(item(1, "a"), made=trimmed(act(1)))
-    copied = replace(item(2, "b"), created=at(-500), made=trimmed(act(2)))
-    moves = list_moves([copied, below])
-    assert [(move.at, move.is_exact) for move in moves] == [(at(10), False), (at(10), False)]
+def test_whoever_takes_items_out_of_the_status_is_not_said_to_have_deleted_the_tag() -> None:
+    emptied = act(3, STATUS, "eve")
+    moves = list_moves([item(2, "b", retired=emptied), item(1, "a", retired=emptied)])
+    assert told(moves) == [("removed", "b", ""), ("moved", "a", "b"), ("set", "", "a")]
+    assert (moves[0].actor, moves[0].at) == ("eve", at(30))
+    assert moves[1].departure is Departure.REMOVED
+    below = list_moves([item(2, "b"), item(1, "a", retired=emptied)])
+    assert told(below) == [("moved", "a", "b"), ("set", "", "a")]
+    assert [move.departure for move in below] == [None, Departure.REMOVED]
 
 
-def test_a_deletion_that_nobody_dates_came_before_everything_that_is_dated() -> None:
-    gone = trimmed(act(2))
-    old = replace(item(1, "a", retired=gone), made=trimmed(act(1)))
-    moves = list_moves([item(2, "b", 3), old])
-    assert told(moves) == [("set", "", "b"), ("gone", "a", ""), ("set", "", "a")]
-    assert moves[1].at is None
-    assert moves[2].departure is Departure.REMOVED
-
-
-def test_items_that_left_at_an_unknown_time_do_not_invent_a_deletion() -> None:
-    gone = trimmed(act(9))
-    old = [replace(item(n, "ab"[n % 2]), made=trimmed(act(n))) for n in (4, 3, 2, 1)]
-    pruned = [one if one.seq > 2 else replace(one, retired=gone) for one in old]
-    assert MoveKind.GONE not in [move.kind for move in list_moves(pruned)]
+def test_deletions_between_items_stand_where_they_were_committed() -> None:
+    first, second = act(2, "imagestreamtag.delete"), act(4, "imagestreamtag.delete")
+    moves = list_moves(
+        [item(3, "c", 5), item(2, "b", 3, retired=second), item(1, "a", retired=first)]
+    )
+    assert told(moves) == [
+        ("set", "", "c"),
+        ("tag deleted", "b", ""),
+        ("set", "", "b"),
+        ("tag deleted", "a", ""),
+        ("set", "", "a"),
+    ]
 
 
 def test_a_moment_is_answered_by_the_last_move_up_to_it() -> None:

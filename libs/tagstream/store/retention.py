@@ -1,7 +1,8 @@
 """What is thrown away when it is old, oldest first and a bounded number of rows at a time.
 
 Each function deletes a prefix: nothing younger goes before something older, so that a reader who
-starts after the oldest row that is left misses nothing. Returns how many rows went.
+starts after the oldest row that is left misses nothing. Returns how many rows went. What a tag's
+history needs of a command is not thrown away but moved to `past_commands`.
 """
 
 from __future__ import annotations
@@ -23,17 +24,33 @@ async def trim_changes(connection: Connection, before: datetime, limit: int) -> 
     return _count(await connection.execute(_TRIM_CHANGES, before, limit))
 
 
+# No index leads from a command to its items: moving a tag would have to keep it up to date. Here
+# the batch is hashed and all items are read past it, once; for an empty batch, none.
 _TRIM_COMMANDS = """
     WITH oldest AS (
         SELECT position, bool_and(at < $1) OVER (ORDER BY position) AS is_old
-        FROM (SELECT position, at FROM commands ORDER BY position LIMIT $2) AS page)
-    DELETE FROM commands USING oldest WHERE commands.position = oldest.position AND is_old
+        FROM (SELECT position, at FROM commands ORDER BY position LIMIT $2) AS page),
+    gone AS (
+        DELETE FROM commands USING oldest WHERE commands.position = oldest.position AND is_old
+        RETURNING id, commands.position, at, kind, actor, cause),
+    named AS (
+        SELECT made.id AS made, ended.id AS ended FROM tag_items
+        LEFT JOIN gone made ON made.id = tag_items.command
+        LEFT JOIN gone ended ON ended.id = tag_items.retired_by
+        WHERE (made.id IS NOT NULL OR ended.id IS NOT NULL) AND EXISTS (SELECT FROM gone)),
+    kept AS (
+        INSERT INTO past_commands (id, position, at, kind, actor, cause)
+        SELECT id, position, at, kind, actor, cause FROM gone
+        WHERE id IN (SELECT made FROM named UNION ALL SELECT ended FROM named))
+    SELECT count(*) FROM gone
 """
 
 
 async def trim_commands(connection: Connection, before: datetime, limit: int) -> int:
-    """Commands: how far back an exact replay can go."""
-    return _count(await connection.execute(_TRIM_COMMANDS, before, limit))
+    """Commands: how far back an exact replay can go. Of those that put an image into a tag's
+    history or took one out, who, why and when are kept."""
+    count: int = await connection.fetchval(_TRIM_COMMANDS, before, limit)
+    return count
 
 
 # {table} is facts or jobs, never a caller's text.

@@ -107,17 +107,17 @@ async def _load_streams(connection: Connection, namespace: str, name: str) -> li
 # The item that the page before ended with is read again: what came after it is told by it.
 _ITEMS = """
     SELECT i.stream::text, i.seq, i.created, i.image, i.reference, i.generation,
-           i.command::text AS made_by, m.position AS made_position, m.at AS made_at,
-           m.kind AS made_kind, i.actor AS made_actor, i.cause AS made_cause,
-           i.retired_by::text AS retired_by, r.position AS retired_position, r.at AS retired_at,
+           m.id::text AS made_by, m.position AS made_position, m.at AS made_at,
+           m.kind AS made_kind, m.actor AS made_actor, m.cause AS made_cause,
+           r.id::text AS retired_by, r.position AS retired_position, r.at AS retired_at,
            r.kind AS retired_kind, r.actor AS retired_actor, r.cause AS retired_cause
     FROM unnest($1::uuid[]) WITH ORDINALITY AS s (uid, place)
     CROSS JOIN LATERAL (
         SELECT * FROM tag_items t
         WHERE t.stream = s.uid AND t.tag = $2 AND (t.seq <= $3 OR s.place > 1)
         ORDER BY t.seq DESC LIMIT $4) i
-    LEFT JOIN commands m ON m.id = i.command
-    LEFT JOIN commands r ON r.id = i.retired_by
+    JOIN known_commands m ON m.id = i.command
+    LEFT JOIN known_commands r ON r.id = i.retired_by
     ORDER BY s.place, i.seq DESC LIMIT $4
 """
 _HIGHEST = 2**63 - 1
@@ -154,9 +154,9 @@ def _act(row: Row, what: str) -> Act:
         row[f"{what}_by"],
         row[f"{what}_position"],
         row[f"{what}_at"],
-        row[f"{what}_kind"] or "",
-        row[f"{what}_actor"] or "",
-        row[f"{what}_cause"] or "",
+        row[f"{what}_kind"],
+        row[f"{what}_actor"],
+        row[f"{what}_cause"],
     )
 
 
@@ -196,13 +196,13 @@ class Meaning:
 
 
 # The first item that came after a moment, of the oldest stream that has one: the move that ended
-# what is asked for. An item whose command was trimmed came no earlier than its image.
+# what is asked for.
 _FIRST_AFTER = """
     SELECT s.uid::text AS stream, i.seq
     FROM unnest($1::uuid[]) WITH ORDINALITY AS s (uid, place)
     CROSS JOIN LATERAL (
-        SELECT t.seq FROM tag_items t LEFT JOIN commands m ON m.id = t.command
-        WHERE t.stream = s.uid AND t.tag = $2 AND coalesce(m.at, t.created) > $3
+        SELECT t.seq FROM tag_items t JOIN known_commands m ON m.id = t.command
+        WHERE t.stream = s.uid AND t.tag = $2 AND m.at > $3
         ORDER BY t.seq LIMIT 1) i
     ORDER BY s.place DESC LIMIT 1
 """

@@ -1,18 +1,19 @@
 """What a tag's stored items say of how it moved: from what to what, who, when, why. Pure.
 
-Owns the types of a history and the reading of it. Rows of items are retired and never deleted, so
-that they tell everything but *when*, which the commands know for a month. Loading them is in
-tag_history.py; which items a write makes or retires is decided in `tagstream.streams`.
+Owns the types of a history and the reading of it. Rows of items are retired and never deleted, and
+the commands that made or retired them say who, why and when. Loading them is in tag_history.py;
+which items a write makes or retires is decided in `tagstream.streams`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 
 PRUNE = "prune.items"
+STATUS = "imagestream.status"
 
 
 class MoveKind(StrEnum):
@@ -26,12 +27,12 @@ class MoveKind(StrEnum):
     PRUNED = "pruned"
     TAG_DELETED = "tag deleted"
     STREAM_DELETED = "stream deleted"
-    GONE = "gone"
+    REMOVED = "removed"
 
 
 class Departure(StrEnum):
-    """Why an item is no longer in its tag's history. `REMOVED`: which of them is not known any
-    more, or a writer of the status took it out."""
+    """Why an item is no longer in its tag's history. `REMOVED`: a writer of the status took it
+    out; the tag's specification may still be there."""
 
     REPLACED = "replaced"
     PRUNED = "pruned"
@@ -42,15 +43,15 @@ class Departure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """A command, as far as it is kept: `at` and `position` are None and the texts empty once it
-    was trimmed, except that an item itself keeps who made it and why."""
+    """What is kept for ever of a command that made or retired an item. `position` is its place in
+    the order of all commits."""
 
     command: str
-    position: int | None = None
-    at: datetime | None = None
-    kind: str = ""
-    actor: str = ""
-    cause: str = ""
+    position: int
+    at: datetime
+    kind: str
+    actor: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +81,11 @@ class HistoryItem:
 class Move:
     """The tag meant `old` before and `new` since; None stands for nothing.
 
-    `at` is exact when `is_exact`; else it is the earliest that it can have been, or None when
-    nothing is known. `departure` says why `new` is no longer in the history, None while it is.
+    `departure` says why `new` is no longer in the history, None while it is.
     """
 
     kind: MoveKind
-    at: datetime | None
-    is_exact: bool
+    at: datetime
     actor: str
     cause: str
     command: str
@@ -129,7 +128,6 @@ def list_moves(items: Sequence[HistoryItem], deleted_after: int | None = None) -
     seen: set[str] = set()
     moves: list[Move] = []
     departures: dict[int, Departure] = {}
-    latest = datetime.min.replace(tzinfo=UTC)
     for step in _steps(items):
         before = stack[-1] if stack else None
         gone = {item.seq for item in step.retired}
@@ -139,11 +137,9 @@ def list_moves(items: Sequence[HistoryItem], deleted_after: int | None = None) -
         after = stack[-1] if stack else None
         reason = _departure(step, is_empty=not stack, deleted_after=deleted_after)
         departures.update(dict.fromkeys(gone, reason))
-        # A copied item is older than its move, which came after the one before.
-        latest = max(latest, *(item.created for item in step.added), step.act.at or latest)
         if before is not after:
             kind = _kind(step, before, after, seen, reason)
-            moves.append(_move(kind, step, before, after, latest))
+            moves.append(_move(kind, step.act, before, after))
         seen.update(item.meaning for item in step.added)
     return [replace(move, departure=_of(move.new, departures)) for move in reversed(moves)]
 
@@ -154,41 +150,13 @@ def _of(item: HistoryItem | None, departures: Mapping[int, Departure]) -> Depart
 
 def _steps(items: Sequence[HistoryItem]) -> list[_Step]:
     """What each command did, in the order of their commits."""
-    oldest_first = items[::-1]
     steps: dict[str, _Step] = {}
-    order: dict[str, tuple[int, int, int]] = {}
-    for place, item in enumerate(oldest_first):
+    for item in reversed(items):
         steps.setdefault(item.made.command, _Step(item.made)).added.append(item)
-        order.setdefault(item.made.command, (place, 0, 0))
-    for item in oldest_first:
         if item.retired is not None:
             step = steps.setdefault(item.retired.command, _Step(item.retired))
             step.retired.append(item)
-    for command, step in steps.items():
-        if not step.added:
-            place = _last_made_before(oldest_first, step)
-            order[command] = (place, 1, step.act.position or 0)
-    return [steps[command] for command in sorted(order, key=lambda command: order[command])]
-
-
-def _last_made_before(items: Sequence[HistoryItem], step: _Step) -> int:
-    """The place of the newest item that was there when `step` retired others.
-
-    Commands are trimmed oldest first: one that is no longer known came before all that are. Among
-    those that are unknown it is taken to be the last, so that at worst a deletion is not told;
-    none is made up.
-    """
-    newest = step.retired[-1].seq
-    later = (
-        i for i, item in enumerate(items) if item.seq > newest and _is_later(item.made, step.act)
-    )
-    return next(later, len(items)) - 1
-
-
-def _is_later(made: Act, retired: Act) -> bool:
-    if made.position is None:
-        return False
-    return retired.position is None or made.position > retired.position
+    return sorted(steps.values(), key=lambda step: step.act.position)
 
 
 def _departure(step: _Step, *, is_empty: bool, deleted_after: int | None) -> Departure:
@@ -197,9 +165,9 @@ def _departure(step: _Step, *, is_empty: bool, deleted_after: int | None) -> Dep
         return Departure.REPLACED
     if act.kind == PRUNE:
         return Departure.PRUNED
-    if deleted_after is not None and act.position is not None and act.position > deleted_after:
+    if deleted_after is not None and act.position > deleted_after:
         return Departure.STREAM_DELETED
-    if is_empty and act.position is not None:
+    if is_empty and act.kind != STATUS:
         return Departure.TAG_DELETED
     return Departure.REMOVED
 
@@ -208,6 +176,7 @@ _ENDS = {
     Departure.PRUNED: MoveKind.PRUNED,
     Departure.TAG_DELETED: MoveKind.TAG_DELETED,
     Departure.STREAM_DELETED: MoveKind.STREAM_DELETED,
+    Departure.REMOVED: MoveKind.REMOVED,
 }
 
 
@@ -219,7 +188,7 @@ def _kind(
     reason: Departure,
 ) -> MoveKind:
     if after is None:
-        return _ENDS.get(reason, MoveKind.GONE)
+        return _ENDS[reason]
     if before is None:
         return MoveKind.SET
     if not step.added:
@@ -230,26 +199,15 @@ def _kind(
     return MoveKind.BACK if is_back else MoveKind.MOVED
 
 
-def _move(
-    kind: MoveKind,
-    step: _Step,
-    before: HistoryItem | None,
-    after: HistoryItem | None,
-    latest: datetime,
-) -> Move:
-    act = step.act
-    at = act.at or (latest if step.added else None)
-    return Move(kind, at, act.at is not None, act.actor, act.cause, act.command, before, after)
+def _move(kind: MoveKind, act: Act, before: HistoryItem | None, after: HistoryItem | None) -> Move:
+    return Move(kind, act.at, act.actor, act.cause, act.command, before, after)
 
 
 def find_meaning(moves: Iterable[Move], at: datetime) -> tuple[Move | None, Move | None]:
-    """Of moves newest first: the last one up to a moment, and the one that came after it.
-
-    A move of unknown time is not taken for the last one.
-    """
+    """Of moves newest first: the last one up to a moment, and the one that came after it."""
     after: Move | None = None
     for move in moves:
-        if move.at is not None and move.at <= at:
+        if move.at <= at:
             return move, after
         after = move
     return None, after

@@ -43,9 +43,8 @@ _Place = tuple[str, str, str]
 def history(data_dir: Path, reference: str, at: str | None, limit: int, output: str) -> None:
     """Show who moved a tag, when, why, from what to what; newest first.
 
-    The history outlives the tag and its stream, and what was pruned. Who and why stay for ever;
-    the exact time of a move is kept for 30 days, and is about right (~) after that. With --at only
-    what the tag meant at that moment; exit status 1 if it meant nothing.
+    The history outlives the tag and its stream, and what was pruned: who, when and why stay for
+    ever. With --at only what the tag meant at that moment; exit status 1 if it meant nothing.
     """
     now = datetime.now(UTC)
     place = _parse_reference(reference)

@@ -46,17 +46,17 @@ def _headline(found: TagTimeline) -> str:
 
 def _row(move: Move, now: datetime) -> tuple[str, ...]:
     old, new = _ends(move)
-    when = human_ago(now - move.at) if move.at is not None else "more than 30 days ago"
-    how = str(move.kind)
-    if move.departure in (Departure.PRUNED, Departure.REMOVED) and move.new is not None:
-        how += _gone(move.new, move.departure, now)
-    return (when, _clock(move), old, "->", new, how, _who(move.actor, move.cause))
+    how = f"{move.kind}{_left(move, now)}"
+    who = _who(move.actor, move.cause)
+    return (human_ago(now - move.at), _clock(move), old, "->", new, how, who)
 
 
-def _gone(item: HistoryItem, why: Departure, now: datetime) -> str:
-    act = item.retired
-    ago = f" {human_ago(now - act.at)}" if act is not None and act.at is not None else " since"
-    return f", {why}{ago}"
+def _left(move: Move, now: datetime) -> str:
+    """What no other row says: that what the move brought is gone, though nothing replaced it."""
+    act = move.new.retired if move.new is not None else None
+    if act is None or move.departure not in (Departure.PRUNED, Departure.REMOVED):
+        return ""
+    return f", {move.departure} {human_ago(now - act.at)}"
 
 
 def _ends(move: Move) -> tuple[str, str]:
@@ -72,14 +72,10 @@ def _short(item: HistoryItem | None) -> str:
 
 
 def _clock(move: Move) -> str:
-    if move.at is None:
-        return "?"
-    return f"{'' if move.is_exact else '~'}{move.at:%Y-%m-%d %H:%M:%S}"
+    return f"{move.at:%Y-%m-%d %H:%M:%S}"
 
 
 def _who(actor: str, cause: str) -> str:
-    if not actor:
-        return "(no longer known)"
     return f"{actor} ({cause})" if cause else actor
 
 
@@ -92,8 +88,6 @@ def _footnotes(found: TagTimeline) -> list[str]:
     elif found.earlier_streams and found.stream_exists:
         streams = f"{found.earlier_streams} earlier streams of this name"
         notes.append(f"{streams} were deleted; their moves are shown, too.")
-    if any(not move.is_exact for move in found.moves):
-        notes.append("~ the journal no longer knows when; it cannot have been earlier.")
     return ["", *notes] if notes else []
 
 
@@ -119,10 +113,8 @@ def meaning_lines(
 
 
 def _told(move: Move, now: datetime) -> str:
-    if move.at is None:
-        return f"some time later, {move.kind}; when and by whom is no longer known"
-    by = f" by {_who(move.actor, move.cause)}" if move.actor else ""
-    return f"{_clock(move)} UTC ({human_ago(now - move.at)}){by}"
+    ago, who = human_ago(now - move.at), _who(move.actor, move.cause)
+    return f"{_clock(move)} UTC ({ago}) by {who}"
 
 
 def _name(place: tuple[str, str, str]) -> str:
@@ -188,8 +180,7 @@ def move_json(move: Move) -> dict[str, object]:
     """One move, with who and why, and what became of the item that it brought."""
     return {
         "kind": str(move.kind),
-        "at": _time(move.at),
-        "atIsExact": move.is_exact,
+        "at": move.at.isoformat(),
         "actor": move.actor,
         "cause": move.cause,
         "command": move.command,
@@ -205,7 +196,7 @@ def _departure_json(move: Move) -> dict[str, object] | None:
     act = move.new.retired
     return {
         "reason": str(move.departure),
-        "at": _time(act.at),
+        "at": act.at.isoformat(),
         "actor": act.actor,
         "cause": act.cause,
         "command": act.command,
@@ -218,12 +209,8 @@ def _item_json(item: HistoryItem | None) -> dict[str, object] | None:
     return {
         "image": item.image,
         "reference": item.reference,
-        "created": _time(item.created),
+        "created": item.created.isoformat(),
         "generation": item.generation,
         "seq": item.seq,
         "streamUid": item.stream,
     }
-
-
-def _time(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment is not None else None
