@@ -16,8 +16,8 @@ from tagstream.store.journal import transaction
 from tagstream.store.stream_writes import save_stream
 from tagstream.store.streams import load_stream, load_tags
 from tagstream.streams.pull_spec import stream_repository
-from tagstream.streams.stream_commands import decide_push
 from tagstream.streams.sources import followed_by
+from tagstream.streams.stream_commands import decide_push
 
 _MANAGED = "openshift.io/image.managed"
 

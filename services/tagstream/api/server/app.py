@@ -174,6 +174,10 @@ class App:
         await authorize(self.authorizer, user, verb, target, entry.kind, request.query)
         is_write = verb in WRITES
         deadline_s = _deadline_s(entry, request.query, is_write)
+        if verb == "get" and not request.query.get("timeout"):
+            # It reads rows by key, which the database answers or refuses long before the deadline.
+            call = self._call(request, target, entry, user, b"", deadline_s)
+            return await self.verbs.answer(verb, call)
         try:
             async with asyncio.timeout(deadline_s):
                 body = await read_body(receive, request.headers) if is_write else b""
