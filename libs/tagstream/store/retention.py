@@ -53,6 +53,14 @@ async def trim_commands(connection: Connection, before: datetime, limit: int) ->
     return count
 
 
+async def load_oldest_command(connection: Connection) -> datetime | None:
+    """When the oldest command that is left was committed."""
+    moment: datetime | None = await connection.fetchval(
+        "SELECT at FROM commands ORDER BY position LIMIT 1"
+    )
+    return moment
+
+
 # {table} is facts or jobs, never a caller's text.
 _TRIM_OUTBOX = """
     WITH oldest AS (

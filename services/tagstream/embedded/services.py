@@ -15,6 +15,7 @@ from tagstream.embedded.failures import SetupError
 
 SERVICES = ("api", "importer", "tag-tracker", "trigger-dispatcher", "samples-manager", "pruner")
 MOST_REPLICAS = 16
+_COUNTS = frozenset(map(str, range(1, MOST_REPLICAS + 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +46,23 @@ def parse_replicas(values: Iterable[str]) -> dict[str, int]:
 
     Raises `SetupError` naming what is wrong.
     """
-    replicas = dict.fromkeys(SERVICES, 1)
+    replicas: dict[str, int] = {}
     for part in (part.strip() for value in values for part in value.split(",")):
         name, separator, count = (piece.strip() for piece in part.partition("="))
         if not separator or not name:
             raise SetupError(f"--replicas {part!r} must look like SERVICE=N, for example api=2")
-        if name not in replicas:
+        if name not in SERVICES:
             raise SetupError(
                 f"--replicas names an unknown service {name!r}; known are {', '.join(SERVICES)}"
             )
-        if not count.isascii() or not count.isdigit() or not 1 <= int(count) <= MOST_REPLICAS:
+        if name in replicas:
+            raise SetupError(f"--replicas names {name} twice; say once how many to run")
+        if count not in _COUNTS:
             raise SetupError(
-                f"--replicas {name}={count} must be a whole number from 1 to {MOST_REPLICAS}"
+                f"--replicas {name}={count[:20]} must be a whole number from 1 to {MOST_REPLICAS}"
             )
         replicas[name] = int(count)
-    return replicas
+    return dict.fromkeys(SERVICES, 1) | replicas
 
 
 def replica_names(replicas: Mapping[str, int]) -> list[tuple[str, str]]:

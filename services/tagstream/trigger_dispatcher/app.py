@@ -45,6 +45,8 @@ from tagstream.trigger_dispatcher.settings import Settings
 SERVICE = "trigger-dispatcher"
 RETRY_LEASE = "trigger-retries"
 _SWEEP_S = 1.0
+# What a replica had that died or froze, another one does after this; workloads wait for it.
+_ACK_WAIT_S = 10.0
 _CONCURRENT_MESSAGES = 8
 
 _log = structlog.get_logger(__name__)
@@ -125,7 +127,12 @@ def build_consumers(nats: Client, deps: Deps, replicas: int = 1) -> list[Consume
         consumers.append(
             Consumer(
                 nats,
-                ConsumerSpec(EVENTS_STREAM, durable, (events_filter(event_type=event_type),)),
+                ConsumerSpec(
+                    EVENTS_STREAM,
+                    durable,
+                    (events_filter(event_type=event_type),),
+                    ack_wait_s=_ACK_WAIT_S,
+                ),
                 handle,
                 concurrency=_CONCURRENT_MESSAGES,
                 dead_letters=dead_letters,

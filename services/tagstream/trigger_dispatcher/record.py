@@ -5,12 +5,13 @@ Owns the three transactions a reaction can end with. Nothing here talks to the c
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 
-from tagstream.errors import Conflict
+from tagstream.errors import Conflict, Unavailable
 from tagstream.events.trigger_facts import (
     FAILED,
     FIRED,
@@ -33,6 +34,7 @@ from tagstream.trigger_dispatcher.matching import (
 
 _IDS = uuid.UUID("6f1d0a52-0d3c-5a53-9c0c-6a8f3f1b7d10")
 _LONGEST_DELAY_S = 30.0
+_STORE_AGAIN_S = (0.1, 0.3, 0.6, 1.0, 2.0, 4.0, 8.0)
 
 
 def tell(changes: tuple[Change, ...]) -> tuple[Told, ...]:
@@ -75,9 +77,36 @@ async def _store(deps: Deps, fired: Sequence[Fired]) -> list[Mapping[StreamTag, 
     answers: dict[int, Mapping[StreamTag, str]] = {}
     for cause in dict.fromkeys(one.cause for one in fired):
         group = [one for one in fired if one.cause == cause]
-        resolved = await _store_together(deps, cause, group)
+        resolved = await _store_surely(deps, cause, group)
         answers |= {id(one): resolved for one in group}
     return [answers[id(one)] for one in fired]
+
+
+async def _store_surely(
+    deps: Deps, cause: Cause, group: Sequence[Fired]
+) -> Mapping[StreamTag, str]:
+    """Asks again while Postgres is away: whoever looks next finds the image in its place, and would
+    never tell that we put it there.
+
+    Raises Unavailable after some 15 s, and Conflict.
+    """
+    delays_s = iter(_STORE_AGAIN_S)
+    is_again = False
+    while True:
+        try:
+            return await _store_together(deps, cause, group)
+        except Unavailable:
+            delay_s = next(delays_s, None)
+            if delay_s is None:
+                raise
+        except Conflict:
+            if not is_again:
+                raise
+            # The same group has the same id: only the answer to the first commit was lost.
+            async with deps.database.connection() as connection:
+                return await load_resolved(deps, connection, [one.workload for one in group])
+        is_again = True
+        await asyncio.sleep(delay_s)
 
 
 async def _store_together(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from tagstream.api.access.system_objects import format_second
 from tagstream.api.housekeeping.deps import Deps
@@ -16,11 +16,18 @@ from tagstream.store.images import forget_cached_images
 from tagstream.store.imports import forget_imports
 from tagstream.store.outbox import load_cursor
 from tagstream.store.resources import delete_resource
-from tagstream.store.retention import trim_changes, trim_commands, trim_facts, trim_jobs
+from tagstream.store.retention import (
+    load_oldest_command,
+    trim_changes,
+    trim_commands,
+    trim_facts,
+    trim_jobs,
+)
 
 _EVENTS_AT_ONCE = 200
 _ROWS_AT_ONCE = 2000
 _BATCHES = 50
+_COMMANDS_TOGETHER = timedelta(hours=1)
 
 Trim = Callable[[Connection, int], Awaitable[int]]
 """Deletes at most so many rows; returns how many it did."""
@@ -64,10 +71,18 @@ async def trim_all(deps: Deps, retention: Retention) -> None:
     await _in_batches(deps, lambda c, n: trim_changes(c, now - retention.changes, n))
     await _in_batches(deps, lambda c, n: trim_facts(c, now - retention.facts, facts, n))
     await _in_batches(deps, lambda c, n: trim_jobs(c, now - retention.jobs, jobs, n))
-    await _in_batches(deps, lambda c, n: trim_commands(c, now - retention.commands, n))
+    await _trim_commands(deps, now - retention.commands)
     async with deps.database.connection() as connection:
         await forget_cached_images(connection, _ROWS_AT_ONCE)
         await forget_imports(connection, _ROWS_AT_ONCE)
+
+
+async def _trim_commands(deps: Deps, before: datetime) -> None:
+    """An hour of them at once: each batch reads the whole of the tags' items."""
+    async with deps.database.connection() as connection:
+        oldest = await load_oldest_command(connection)
+    if oldest is not None and oldest < before - _COMMANDS_TOGETHER:
+        await _in_batches(deps, lambda c, n: trim_commands(c, before, n))
 
 
 async def _in_batches(deps: Deps, trim: Trim) -> None:
