@@ -14,7 +14,7 @@ CODE := libs services tests bench
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.PHONY: help install demo test lint fmt unit contract replay e2e fault bench proto build constraints clean
+.PHONY: help install demo test lint fmt unit contract replay histories e2e fault bench proto build constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +54,9 @@ contract: install ## each adapter against the real thing
 
 replay: install ## a recorded log gives the same state, byte for byte
 	$(PYTEST) -n $(JOBS) --dist loadgroup tests/replay $(ARGS)
+
+histories: install ## make the recorded histories of tests/replay again
+	PYTHONPATH=tests $(BIN)/python tests/replay/make_histories.py
 
 e2e: install ## the whole stack, through oc, kubectl and the demo
 	$(PYTEST) -n $(JOBS) --dist loadgroup tests/e2e $(ARGS)

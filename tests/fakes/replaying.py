@@ -12,8 +12,10 @@ from tagstream.store.database import Database
 from tagstream.store.recording import load_first_position, load_oldest_recordable
 
 
-async def record(database: Database, since: int | None = None) -> list[bytes]:
-    """The lines of a recording from a position on, or of everything."""
+async def record(
+    database: Database, since: int | None = None, *, now: datetime | None = None
+) -> list[bytes]:
+    """The lines of a recording from a position on, or of everything, made `now`."""
     async with database.snapshot() as connection:
         if since is None:
             first = await load_oldest_recordable(connection)
@@ -22,7 +24,7 @@ async def record(database: Database, since: int | None = None) -> list[bytes]:
         recorder = Recorder(connection, first)
         survey = await recorder.survey()
         lines = [line async for line in recorder.lines(survey)]
-    return list(write_lines(recorder.header(survey, datetime.now(UTC)), lines))
+    return list(write_lines(recorder.header(survey, now or datetime.now(UTC)), lines))
 
 
 def play(lines: list[bytes]) -> Summary:

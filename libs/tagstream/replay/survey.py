@@ -23,8 +23,9 @@ _ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 @dataclass(slots=True)
 class Survey:
     """`streams`: uid → namespace and name of each that changes. `sources`: namespace and name of
-    what their tags refer to. `images`: digest → its first change, None for one that is only
-    named. `imports`: those that commands speak of; `ordered`: those that were ordered within."""
+    those that commands look at: what tags refer to, what imports are ordered for. `images`: digest
+    → its first change, None for one that is only named. `imports`: those that commands speak of;
+    `ordered`: those that were ordered within. `ended`: uids of streams that are deleted."""
 
     streams: dict[str, tuple[str, str]] = field(default_factory=dict)
     sources: set[tuple[str, str]] = field(default_factory=set)
@@ -32,6 +33,7 @@ class Survey:
     imports: dict[str, OrderedImport] = field(default_factory=dict)
     ordered: set[str] = field(default_factory=set)
     finished: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
     entries: int = 0
     last: int = 0
 
@@ -53,13 +55,18 @@ class Survey:
         if change["resource"] == STREAMS:
             self.streams[change["uid"]] = (change["namespace"], change["name"])
             self.sources |= _sources_of(change)
+            if change["type"] == "DELETED":
+                self.ended.add(change["uid"])
         elif change["resource"] == IMAGES and self.images.get(change["name"]) is None:
             self.images[change["name"]] = change
 
     def _add_arguments(self, entry: Entry) -> None:
         arguments = entry.arguments
+        if "stream" in arguments:
+            self.sources.add((arguments["namespace"], arguments["stream"]))
         if "import" in arguments:
             order = OrderedImport.from_json(arguments["import"])
+            self.sources.add((order.namespace, order.stream))
             self.imports.setdefault(order.id, order)
             if entry.kind == "import.finish":
                 self.finished.add(order.id)

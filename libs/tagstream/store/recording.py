@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from tagstream.store.database import Connection, Row
+from tagstream.streams.import_orders import OrderedImport
 
 _PAGE = 500
 
@@ -174,3 +176,36 @@ async def load_spec_rows(connection: Connection, uid: str) -> list[tuple[object,
         uid,
     )
     return [tuple(row.values()) for row in rows]
+
+
+# Their rows went with their streams; what was ordered still stands in the jobs.
+_LOST_IMPORTS = """
+    SELECT DISTINCT ON (data ->> 'importId') data FROM jobs
+    WHERE position < $1 AND data ->> 'streamUid' = ANY ($2)
+      AND NOT EXISTS (
+          SELECT FROM commands c WHERE c.kind = 'import.apply' AND c.position < $1
+            AND c.arguments -> 'import' ->> 'id' = jobs.data ->> 'importId')
+    ORDER BY data ->> 'importId', position DESC
+"""
+
+
+async def load_lost_imports(
+    connection: Connection, uids: Collection[str], first: int
+) -> list[OrderedImport]:
+    """Imports of streams that are gone now, as far as they were open when a recording began. Of
+    the request, which nobody asks for any more, nothing is known."""
+    rows = await connection.fetch(_LOST_IMPORTS, first, list(uids)) if uids else []
+    return [_order(row["data"]) for row in rows]
+
+
+def _order(data: Mapping[str, Any]) -> OrderedImport:
+    return OrderedImport(
+        id=data["importId"],
+        stream_uid=data["streamUid"],
+        namespace=data["namespace"],
+        stream=data["stream"],
+        host=data.get("host", ""),
+        request={},
+        generations={one["tag"]: one.get("generation", 0) for one in data.get("tags", ())},
+        scheduled=data.get("scheduled", False),
+    )

@@ -23,6 +23,7 @@ from tagstream.store.recording import (
     CommandRow,
     load_image_rows,
     load_items,
+    load_lost_imports,
     load_spec_rows,
     load_top,
     read_commands,
@@ -30,6 +31,7 @@ from tagstream.store.recording import (
 from tagstream.store.streams import load_stream
 from tagstream.streams.delta import apply
 from tagstream.streams.image_stream import ImageStream
+from tagstream.streams.import_orders import OrderedImport
 from tagstream.streams.json_form import delta_from_json, parse_time
 from tagstream.streams.pull_spec import INTERNAL_REGISTRY
 
@@ -58,7 +60,8 @@ class Recorder:
             yield line
         async for line in self._base_images(survey):
             yield line
-        for line in _base_imports(survey, open_now):
+        lost = await load_lost_imports(self.connection, survey.ended, self.first)
+        for line in _base_imports(survey, open_now, lost):
             yield line
         async for row in read_commands(self.connection, self.first):
             yield _entry(row).to_json()
@@ -148,11 +151,14 @@ class Recorder:
         return StreamRows(uid, header_row(stream), spec, items, condition_rows(stream))
 
 
-def _base_imports(survey: Survey, open_now: Iterable[ImportRow]) -> Iterable[Json]:
+def _base_imports(
+    survey: Survey, open_now: Iterable[ImportRow], lost: Iterable[OrderedImport]
+) -> Iterable[Json]:
     """Imports that were open when the recording began. Of one that is over only the order is
     known, which is all that its end needs."""
     rows = {row.order.id: row for row in open_now}
-    orders = {**survey.imports, **{i: row.order for i, row in rows.items()}}
+    orders = {order.id: order for order in lost}
+    orders |= {**survey.imports, **{i: row.order for i, row in rows.items()}}
     for import_id, order in sorted(orders.items()):
         if import_id in survey.ordered:
             continue
