@@ -26,12 +26,32 @@ class Made:
     """A recording in the making."""
 
     def __init__(self) -> None:
-        self.world = World("")
+        self.world = World()
         self.entries: list[Json] = []
 
     def tag(self, stream: str, tag: str, image: str) -> None:
         """`oc tag` of an image by its pull spec, which no registry is asked for."""
         self._put(stream, TagReference(tag, TagSource(SourceKind.DOCKER_IMAGE, image), None, True))
+
+    def push(self, stream: str, tag: str, digest: str) -> None:
+        """An image is pushed to a tag, as `docker push` to an integrated registry does."""
+        reference = f"registry.example.com/{NAMESPACE}/{stream}@{digest}"
+        self.command(
+            "imagestreammapping.create",
+            {
+                "namespace": NAMESPACE,
+                "stream": stream,
+                "tag": tag,
+                "digest": digest,
+                "reference": reference,
+                "image": {"dockerImageReference": reference},
+            },
+        )
+
+    def pin(self, stream: str, tag: str, digest: str) -> None:
+        """`oc tag app@DIGEST app:TAG`."""
+        source = TagSource(SourceKind.IMAGE_STREAM_IMAGE, f"{stream}@{digest}")
+        self._put(stream, TagReference(tag, source))
 
     def follow(self, stream: str, tag: str, followed: str) -> None:
         """`oc tag --alias`."""
@@ -72,7 +92,7 @@ class Made:
 
     def lines(self) -> list[bytes]:
         """The file."""
-        header = Header(_FIRST, _FIRST + len(self.entries) - 1, _START.isoformat(), "")
+        header = Header(_FIRST, _FIRST + len(self.entries) - 1, _START.isoformat())
         return list(write_lines(header, [*self.entries, *self.rows()]))
 
     def rows(self) -> Iterable[Json]:
@@ -83,7 +103,8 @@ class Made:
     def _put(self, stream: str, ref: TagReference) -> None:
         held = self.world.find(NAMESPACE, stream)
         uid = str(uuid.UUID(int=len(self.entries))) if held is None else held.stream.uid
-        before = ImageStream(NAMESPACE, stream, uid, _START) if held is None else held.stream
+        blank = ImageStream(NAMESPACE, stream, uid, _START)
+        before = blank if held is None else held.view([ref.name])
         self.command(
             "imagestreamtag.put",
             {

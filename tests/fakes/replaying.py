@@ -29,7 +29,8 @@ async def record(
 
 def play(lines: list[bytes]) -> Summary:
     """Asserts that a recording replays without a difference."""
-    player = Player(check_seal(lines))
+    check_seal(lines)
+    player = Player()
     difference = player.play(read_lines(lines))
     assert difference is None, "\n".join(difference_lines(difference))
     return player.summary

@@ -113,6 +113,6 @@ class Story:
         """A month passes since `before`, or since all that was; it is trimmed in batches of 2."""
         before = before or at(10**6)
         async with self.database.connection() as connection:
-            while await trim_commands(connection, before, 2):
+            while await trim_commands(connection, before, 2**62, 2):
                 pass
             await trim_changes(connection, before, 10**6)

@@ -30,7 +30,8 @@ def history() -> Made:
 
 
 def play(lines: Sequence[bytes]) -> tuple[Player, Difference | None]:
-    player = Player(check_seal(lines))
+    check_seal(lines)
+    player = Player()
     return player, player.play(read_lines(lines))
 
 
@@ -115,3 +116,46 @@ def test_a_command_is_told_in_one_line() -> None:
         "    1002  2026-01-01T00:00:02Z  jane  imagestreamtag.put shop/app:build"
         "  -> tag.changed build, tag.changed prod"
     )
+
+
+def test_an_image_is_found_again_however_often_a_tag_came_back_to_it() -> None:
+    made = Made()
+    made.tag("app", "first", ONE)
+    digests = [f"sha256:{digit * 64}" for digit in "abc"]
+    for turn in range(30):
+        made.push("app", f"build-{turn % 2}", digests[turn % 3])
+        made.pin("app", "prod", digests[(turn * 2) % 3] if turn > 3 else digests[0])
+    player, difference = play(made.lines())
+    assert difference is None
+    (held,) = player.world.streams.values()
+    assert {item.image for item in held.stream.history("prod").items} == {*digests}
+    for digest in digests:
+        (event,) = held.images.newest(digest)
+        assert event == max(
+            (
+                item
+                for history in held.stream.status_tags.values()
+                for item in history.items
+                if item.image == digest
+            ),
+            key=lambda item: item.created,
+        )
+    assert held.images.newest(digests[0][7:20]) == held.images.newest(digests[0])
+    assert held.images.newest("sha256:d") == ()
+
+
+def test_a_world_that_differs_is_a_difference_and_no_crash() -> None:
+    made = Made()
+    made.tag("app", "prod", ONE)
+    first = made.entries[0]
+    delta = first["command"]["arguments"]["wish"]
+    made.entries[0] = {
+        **first,
+        "command": {
+            **first["command"],
+            "arguments": {**first["command"]["arguments"], "wish": {**delta, "spec": [1]}},
+        },
+    }
+    _, difference = play(made.lines())
+    assert difference is not None
+    assert str(difference.replayed).startswith("cannot be applied: ")

@@ -21,6 +21,7 @@ from tagstream.replay.world import Author, HeldImage, HeldStream, World
 from tagstream.streams.delta import StreamDelta, diff
 from tagstream.streams.image_stream import ImageStream
 from tagstream.streams.json_form import journal_delta
+from tagstream.streams.pull_spec import INTERNAL_REGISTRY
 from tagstream.streams.stream_commands import blank_stream, emptied
 
 STREAMS, IMAGES = "imagestreams", "images"
@@ -58,6 +59,11 @@ class Act:
         """When, as decisions see it: in whole seconds."""
         return self.entry.at.replace(microsecond=0)
 
+    @property
+    def internal_registry(self) -> str:
+        """What pull specs of local tags began with; said only where it is not the usual one."""
+        return str(self.arguments.get("internalRegistry", INTERNAL_REGISTRY))
+
     def new_uid(self, what: str) -> str:
         return str(uuid.uuid5(uuid.UUID(self.entry.id), what))
 
@@ -76,19 +82,20 @@ class Act:
         blank = blank_stream(stream)
         held = HeldStream(blank)
         self.world.add(held)
-        self._write(held, "ADDED", blank, stream)
+        self._write(held, "ADDED", blank, stream, diff(blank, stream))
 
     def save_stream(self, held: HeldStream, before: ImageStream, after: ImageStream) -> None:
         """`before` and `after` are loaded alike. Nothing happens when they are equal."""
-        if diff(before, after):
-            self._write(held, "MODIFIED", before, after)
+        delta = diff(before, after)
+        if delta:
+            self._write(held, "MODIFIED", before, after, delta)
 
     def delete_stream(self, held: HeldStream) -> None:
         stream = held.stream
         blank = emptied(stream)
         self.world.remove(held, self.entry.id)
         self._record_stream(held, "DELETED", stream, diff(stream, blank))
-        self.facts += stream_facts(stream, blank, self.world.internal_registry)
+        self.facts += stream_facts(stream, blank, self.internal_registry)
 
     def shorten_stream(
         self,
@@ -100,7 +107,7 @@ class Act:
         delta = diff(before, after)
         held.shorten(delta, gone, self.entry.id)
         self._record_stream(held, "MODIFIED", after, delta)
-        self.facts += stream_facts(before, after, self.world.internal_registry)
+        self.facts += stream_facts(before, after, self.internal_registry)
 
     def store_images(self, bodies: Mapping[str, Json | None]) -> None:
         """Stores those that are not there. A body of None is what a registry answered: an input,
@@ -135,12 +142,16 @@ class Act:
             raise NotReplayable(f"the image {digest} is not there") from None
 
     def _write(
-        self, held: HeldStream, kind: ChangeType, before: ImageStream, after: ImageStream
+        self,
+        held: HeldStream,
+        kind: ChangeType,
+        before: ImageStream,
+        after: ImageStream,
+        delta: StreamDelta,
     ) -> None:
-        delta = diff(before, after)
         held.write(delta, Author(self.entry.id, self.entry.actor, self.entry.cause))
         self._record_stream(held, kind, after, delta)
-        self.facts += stream_facts(before, after, self.world.internal_registry)
+        self.facts += stream_facts(before, after, self.internal_registry)
 
     def _record_stream(
         self, held: HeldStream, kind: ChangeType, stream: ImageStream, delta: StreamDelta

@@ -29,7 +29,7 @@ def _read_result(body: Mapping[str, Any]) -> ImportResult:
 
 def _apply_requested_import(act: Act) -> None:
     """`oc import-image`: fetched and written within one request."""
-    arguments, world = act.arguments, act.world
+    arguments = act.arguments
     result = _read_result(arguments["result"])
     imports = requested_tag_imports(arguments["spec"], result)
     held = act.find_stream()
@@ -37,10 +37,10 @@ def _apply_requested_import(act: Act) -> None:
     if held is None:
         name = arguments["stream"]
         base = ImageStream(arguments["namespace"], name, act.new_uid(name), act.second)
-        act.create_stream(decide_import(base, imports, act.second, world.internal_registry))
+        act.create_stream(decide_import(base, imports, act.second, act.internal_registry))
     else:
         base = held.view(i.tag for i in imports)
-        after = decide_import(base, imports, act.second, world.internal_registry)
+        after = decide_import(base, imports, act.second, act.internal_registry)
         act.save_stream(held, base, after)
 
 
@@ -80,7 +80,7 @@ def _apply_result(act: Act) -> None:
     if held is None:
         raise NotReplayable(f"the image stream {order.namespace}/{order.stream} is not there")
     before = held.view(tags_of(order.generations, result))
-    applied = decide_applied(before, order, result, act.second, act.world.internal_registry)
+    applied = decide_applied(before, order, result, act.second, act.internal_registry)
     if applied is not None:
         act.store_images(dict.fromkeys(applied.images()))
         act.save_stream(held, before, applied.after)

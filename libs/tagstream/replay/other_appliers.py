@@ -19,7 +19,7 @@ def _apply_pruned_items(act: Act) -> None:
     places: dict[str, set[int]] = {}
     for tag, seq in items:
         places.setdefault(tag, set()).add(_place(held, tag, seq))
-    before = held.view(places)
+    before = held.view(places, whole_history=True)
     act.shorten_stream(held, before, decide_shortened(before, places), items)
 
 

@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from tagstream.errors import InvalidInput
 from tagstream.events.message import Message
 from tagstream.events.stamping import FIRST_FACT, FIRST_JOB, stamp
 from tagstream.images.image_object import GROUP
 from tagstream.replay import import_appliers, other_appliers, stream_appliers
 from tagstream.replay.act import IMAGES, STREAMS, Act, NotReplayable
 from tagstream.replay.base import add_base
-from tagstream.replay.recording import Entry, Header, Json, Line, canonical
+from tagstream.replay.recording import Entry, Json, Line, canonical
 from tagstream.replay.rows import image_row, import_rows, stream_rows
 from tagstream.replay.world import World
 from tagstream.streams.problems import InvalidStream
@@ -55,8 +56,8 @@ class Summary:
 class Player:
     """A replay under way. `summary` counts what held so far."""
 
-    def __init__(self, header: Header) -> None:
-        self.world = World(header.internal_registry)
+    def __init__(self) -> None:
+        self.world = World()
         self._counts = dict.fromkeys(("commands", "changes", "facts", "jobs", "streams", "rows"), 0)
 
     @property
@@ -90,6 +91,9 @@ class Player:
                 return Difference("the command itself", entry, "committed", f"refused: {error}")
             except KeyError as error:
                 return Difference("the command itself", entry, "committed", f"lacks {error}")
+            except (InvalidInput, AttributeError, IndexError, TypeError, ValueError) as error:
+                refused = f"cannot be applied: {type(error).__name__}: {error}"
+                return Difference("the command itself", entry, "committed", refused)
         difference = _compare_changes(act)
         if difference is None and applier is not None:
             difference = _compare_messages(act)

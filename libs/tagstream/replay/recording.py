@@ -42,7 +42,6 @@ class Header:
     first: int
     last: int
     recorded_at: str
-    internal_registry: str
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -51,7 +50,6 @@ class Header:
             "first": self.first,
             "last": self.last,
             "recordedAt": self.recorded_at,
-            "internalRegistry": self.internal_registry,
         }
 
 
@@ -161,12 +159,7 @@ def read_header(first_line: bytes) -> Header:
             "replay it with the release that recorded it, or a newer one"
         )
     try:
-        return Header(
-            int(body["first"]),
-            int(body["last"]),
-            str(body["recordedAt"]),
-            str(body["internalRegistry"]),
-        )
+        return Header(int(body["first"]), int(body["last"]), str(body["recordedAt"]))
     except (KeyError, TypeError, ValueError) as error:
         raise BadRecording(f"line 1: the header lacks or misspells {error}") from error
 

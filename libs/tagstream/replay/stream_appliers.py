@@ -34,10 +34,12 @@ def _apply_wish(act: Act) -> None:
         )
         wanted = with_wish(blank, arguments["wish"])
     else:
-        before = held.view(_touched(held.stream, tag, arguments["wish"]))
+        touched = _touched(held.stream, tag, arguments["wish"])
+        removes = not tag or act.entry.kind == "imagestreamtag.delete"
+        before = held.view(touched, whole_history=removes)
         wanted = with_wish(before, arguments["wish"])
     sources = world.sources(needed_sources(wanted, changed_tags(before, wanted)))
-    written = decide_spec(before, wanted, sources, act.second, world.internal_registry, tag=tag)
+    written = decide_spec(before, wanted, sources, act.second, act.internal_registry, tag=tag)
     if held is None or before is None:
         act.create_stream(written.after)
     elif is_released(written.after):

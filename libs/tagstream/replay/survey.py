@@ -58,7 +58,9 @@ class Survey:
             if change["type"] == "DELETED":
                 self.ended.add(change["uid"])
         elif change["resource"] == IMAGES and self.images.get(change["name"]) is None:
-            self.images[change["name"]] = change
+            # Of an image that came within the recording nothing else is asked for.
+            is_new = change["type"] == "ADDED"
+            self.images[change["name"]] = {"type": "ADDED"} if is_new else change
 
     def _add_arguments(self, entry: Entry) -> None:
         arguments = entry.arguments

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
 
+from tagstream.replay.image_index import ImageIndex
 from tagstream.streams.delta import StreamDelta, apply
 from tagstream.streams.image_stream import ImageStream, SourceKind, TagEvent
 from tagstream.streams.import_orders import OrderedImport
@@ -49,15 +50,20 @@ class HeldStream:
     retired: list[ItemRow] = field(default_factory=list)
     top: dict[str, int] = field(default_factory=dict)
     followers: dict[str, set[str]] = field(default_factory=dict)
+    images: ImageIndex = field(default_factory=ImageIndex)
 
     def __post_init__(self) -> None:
+        for rows in self.live.values():
+            for row in rows:
+                self.images.add(row)
         for ref in self.stream.spec_tags.values():
             followed = followed_tag(self.stream.namespace, self.stream.name, ref)
             if followed is not None:
                 self.followers.setdefault(followed, set()).add(ref.name)
 
-    def view(self, tags: Iterable[str]) -> ImageStream:
-        """The stream with these tags and all that follow them: what one move of them can touch."""
+    def view(self, tags: Iterable[str], *, whole_history: bool = False) -> ImageStream:
+        """The stream with these tags and all that follow them, as the store loads it for a write
+        of them: each history up to its head only, unless a write may do more than add to it."""
         wanted: set[str] = set()
         open_ = list(tags)
         while open_:
@@ -66,11 +72,13 @@ class HeldStream:
                 wanted.add(tag)
                 open_ += self.followers.get(tag, ())
         spec = self.stream.spec_tags
-        status = self.stream.status_tags
+        status = {t: h for t in sorted(wanted) if (h := self.stream.status_tags.get(t))}
+        if not whole_history:
+            status = {t: replace(h, items=h.items[:1]) for t, h in status.items()}
         return replace(
             self.stream,
             spec_tags=MappingProxyType({t: spec[t] for t in sorted(wanted) if t in spec}),
-            status_tags=MappingProxyType({t: status[t] for t in sorted(wanted) if t in status}),
+            status_tags=MappingProxyType(status),
         )
 
     def write(self, delta: StreamDelta, author: Author) -> None:
@@ -96,6 +104,7 @@ class HeldStream:
         self.live = {}
 
     def _retire(self, row: ItemRow, command: str) -> None:
+        self.images.remove(row)
         row.retired_by = command
         self.retired.append(row)
 
@@ -112,6 +121,7 @@ class HeldStream:
             self.top[tag] = seq
             row = ItemRow(tag, seq, event, author.actor, author.cause, author.command)
             self.live.setdefault(tag, []).append(row)
+            self.images.add(row)
 
     def _follow(self, delta: StreamDelta) -> None:
         names = self.stream.namespace, self.stream.name
@@ -148,7 +158,6 @@ class HeldImport:
 class World:
     """Everything. `ended` are the deleted streams, whose rows stay."""
 
-    internal_registry: str
     streams: dict[str, HeldStream] = field(default_factory=dict)
     ended: dict[str, HeldStream] = field(default_factory=dict)
     images: dict[str, HeldImage] = field(default_factory=dict)
@@ -198,17 +207,4 @@ def _find_source(query: SourceQuery, held: HeldStream | None) -> ResolvedSource:
     if query.kind is SourceKind.IMAGE_STREAM_TAG:
         head = held.stream.head(query.key)
         return ResolvedSource(True, (head,) if head is not None else ())
-    starts = (query.key, f"sha256:{query.key}")
-    newest: dict[str, ItemRow] = {}
-    for tag in sorted(held.live):
-        for row in held.live[tag]:
-            image = row.event.image
-            if image and image.startswith(starts):
-                known = newest.get(image)
-                if known is None or _age(known) < _age(row):
-                    newest[image] = row
-    return ResolvedSource(True, tuple(newest[image].event for image in sorted(newest)))
-
-
-def _age(row: ItemRow) -> tuple[datetime, int]:
-    return row.event.created, row.seq
+    return ResolvedSource(True, held.images.newest(query.key))

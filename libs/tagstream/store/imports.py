@@ -110,8 +110,10 @@ async def finish_import(
 
 async def mark_applied(tx: Transaction, import_id: str, now: datetime) -> bool:
     """Ends an import; False when somebody else already had."""
-    tx.keep()
-    return await tx.connection.execute(_APPLIED, import_id, now) == "UPDATE 1"
+    is_ours = await tx.connection.execute(_APPLIED, import_id, now) == "UPDATE 1"
+    if is_ours:
+        tx.keep()
+    return is_ours
 
 
 async def reorder_import(tx: Transaction, import_id: str, now: datetime) -> bool:

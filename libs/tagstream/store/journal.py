@@ -298,6 +298,22 @@ async def read_object_changes(connection: Connection, uid: str, after: int) -> l
     return [_recorded(row) for row in await connection.fetch(_READ_OBJECT, uid, after)]
 
 
+_READ_OBJECT_BACK = """
+    SELECT position, at, api_group, resource, namespace, name, uid::text, type, previous, body,
+           delta
+    FROM changes WHERE uid = $1 AND position >= $2 AND position < $3
+    ORDER BY position DESC LIMIT $4
+"""
+
+
+async def read_object_changes_back(
+    connection: Connection, uid: str, first: int, before: int, limit: int
+) -> list[RecordedChange]:
+    """Changes of one object from `first` on and before a position, the newest first."""
+    rows = await connection.fetch(_READ_OBJECT_BACK, uid, first, before, limit)
+    return [_recorded(row) for row in rows]
+
+
 _OLDEST = "SELECT position FROM changes ORDER BY position LIMIT 1"
 
 

@@ -1,6 +1,6 @@
 """Reading the journal for a recording: commands with what they told, and the rows around them.
 
-Owns the SQL; the lines are made by `tagstream.cli.recording`. Everything is read in one snapshot.
+Owns the SQL; the lines are made by `tagstream.cli.recorder`. Everything is read in one snapshot.
 """
 
 from __future__ import annotations
@@ -91,23 +91,24 @@ async def load_first_position(connection: Connection, position: int) -> int:
     return first
 
 
-async def find_position(connection: Connection, since: datetime) -> int | None:
-    """The position of the first command at or after a time; None when there is none."""
+async def find_position(connection: Connection, since: datetime | int) -> int | None:
+    """The position of the first command at or after a time or a position; None when there is
+    none."""
+    column = "position" if isinstance(since, int) else "at"
     position: int | None = await connection.fetchval(
-        "SELECT min(position) FROM commands WHERE at >= $1", since
+        f"SELECT min(position) FROM commands WHERE {column} >= $1", since
     )
     return position
 
 
-# A command is kept longer than its changes: what was recorded must have all of them.
 _OLDEST_WHOLE = """
-    SELECT coalesce(max(position), 0) + 1 FROM commands
-    WHERE position < (SELECT min(position) FROM changes)
+    SELECT coalesce((SELECT min(position) FROM changes), (SELECT position + 1 FROM journal_head))
 """
 
 
 async def load_oldest_recordable(connection: Connection) -> int:
-    """The first position from which on changes are still there."""
+    """The first position from which on everything is still there: commands, facts and jobs are
+    trimmed no further than changes are, and changes by whole commands (store/retention.py)."""
     position: int = await connection.fetchval(_OLDEST_WHOLE)
     return position
 

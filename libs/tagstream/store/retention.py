@@ -11,11 +11,18 @@ from datetime import datetime
 
 from tagstream.store.database import Connection
 
+# A command goes with all its changes: the last of a full page may have more, unless it is alone.
 _TRIM_CHANGES = """
-    WITH oldest AS (
-        SELECT position, bool_and(at < $1) OVER (ORDER BY position) AS is_old
-        FROM (SELECT position, at FROM changes ORDER BY position LIMIT $2) AS page)
-    DELETE FROM changes USING oldest WHERE changes.position = oldest.position AND is_old
+    WITH page AS (SELECT position, at, command FROM changes ORDER BY position LIMIT $2),
+    oldest AS (
+        SELECT position, command, bool_and(at < $1) OVER (ORDER BY position) AS is_old FROM page),
+    cut AS (
+        SELECT command FROM page
+        WHERE (SELECT count(*) = $2 AND count(DISTINCT command) > 1 FROM page)
+        ORDER BY position DESC LIMIT 1)
+    DELETE FROM changes USING oldest
+    WHERE changes.position = oldest.position AND is_old
+      AND oldest.command NOT IN (SELECT command FROM cut)
 """
 
 
@@ -29,7 +36,8 @@ async def trim_changes(connection: Connection, before: datetime, limit: int) -> 
 _TRIM_COMMANDS = """
     WITH oldest AS (
         SELECT position, bool_and(at < $1) OVER (ORDER BY position) AS is_old
-        FROM (SELECT position, at FROM commands ORDER BY position LIMIT $2) AS page),
+        FROM (SELECT position, at FROM commands
+              WHERE position <= $3 ORDER BY position LIMIT $2) AS page),
     gone AS (
         DELETE FROM commands USING oldest WHERE commands.position = oldest.position AND is_old
         RETURNING id, commands.position, at, kind, actor, cause),
@@ -46,10 +54,10 @@ _TRIM_COMMANDS = """
 """
 
 
-async def trim_commands(connection: Connection, before: datetime, limit: int) -> int:
-    """Commands: how far back an exact replay can go. Of those that put an image into a tag's
-    history or took one out, who, why and when are kept."""
-    count: int = await connection.fetchval(_TRIM_COMMANDS, before, limit)
+async def trim_commands(connection: Connection, before: datetime, until: int, limit: int) -> int:
+    """Commands up to a position, which is before the oldest change that is left. Of those that put
+    an image into a tag's history or took one out, who, why and when are kept."""
+    count: int = await connection.fetchval(_TRIM_COMMANDS, before, limit, until)
     return count
 
 
@@ -75,14 +83,14 @@ _TRIM_FACTS = _TRIM_OUTBOX.format(table="facts")
 _TRIM_JOBS = _TRIM_OUTBOX.format(table="jobs")
 
 
-async def trim_facts(connection: Connection, before: datetime, relayed: int, limit: int) -> int:
-    """Facts that are old and were relayed, up to the position `relayed`."""
-    return _count(await connection.execute(_TRIM_FACTS, before, limit, relayed))
+async def trim_facts(connection: Connection, before: datetime, until: int, limit: int) -> int:
+    """Facts that are old, up to a position: they were relayed, and their changes are gone."""
+    return _count(await connection.execute(_TRIM_FACTS, before, limit, until))
 
 
-async def trim_jobs(connection: Connection, before: datetime, relayed: int, limit: int) -> int:
-    """Jobs that are old and were relayed, up to the position `relayed`."""
-    return _count(await connection.execute(_TRIM_JOBS, before, limit, relayed))
+async def trim_jobs(connection: Connection, before: datetime, until: int, limit: int) -> int:
+    """Jobs that are old, up to a position: they were relayed, and their changes are gone."""
+    return _count(await connection.execute(_TRIM_JOBS, before, limit, until))
 
 
 def _count(status: str) -> int:

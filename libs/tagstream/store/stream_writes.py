@@ -19,6 +19,7 @@ from tagstream.streams.json_form import (
     metadata_to_json,
     reference_to_json,
 )
+from tagstream.streams.pull_spec import INTERNAL_REGISTRY
 from tagstream.streams.sources import followed_tag
 from tagstream.streams.stream_commands import blank_stream, emptied
 from tagstream.streams.tags import will_move_again
@@ -248,5 +249,8 @@ async def _execute_many(tx: Transaction, sql: str, rows: Sequence[tuple[object, 
 
 
 def _emit(tx: Transaction, before: ImageStream, after: ImageStream, internal_registry: str) -> None:
+    if internal_registry != INTERNAL_REGISTRY:
+        # What a replay cannot know otherwise.
+        tx.say({"internalRegistry": internal_registry})
     for fact in stream_facts(before, after, internal_registry):
         tx.emit(fact)

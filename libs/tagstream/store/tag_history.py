@@ -105,10 +105,12 @@ async def _load_streams(connection: Connection, namespace: str, name: str) -> li
 
 
 # The item that the page before ended with is read again: what came after it is told by it.
+# A release that did not keep them may have trimmed a command: its item still tells the rest.
 _ITEMS = """
     SELECT i.stream::text, i.seq, i.created, i.image, i.reference, i.generation,
-           m.id::text AS made_by, m.position AS made_position, m.at AS made_at,
-           m.kind AS made_kind, m.actor AS made_actor, m.cause AS made_cause,
+           i.command::text AS made_by, coalesce(m.position, i.seq) AS made_position,
+           coalesce(m.at, i.created) AS made_at, coalesce(m.kind, '') AS made_kind,
+           i.actor AS made_actor, i.cause AS made_cause,
            r.id::text AS retired_by, r.position AS retired_position, r.at AS retired_at,
            r.kind AS retired_kind, r.actor AS retired_actor, r.cause AS retired_cause
     FROM unnest($1::uuid[]) WITH ORDINALITY AS s (uid, place)
@@ -116,7 +118,7 @@ _ITEMS = """
         SELECT * FROM tag_items t
         WHERE t.stream = s.uid AND t.tag = $2 AND (t.seq <= $3 OR s.place > 1)
         ORDER BY t.seq DESC LIMIT $4) i
-    JOIN known_commands m ON m.id = i.command
+    LEFT JOIN known_commands m ON m.id = i.command
     LEFT JOIN known_commands r ON r.id = i.retired_by
     ORDER BY s.place, i.seq DESC LIMIT $4
 """
@@ -201,8 +203,8 @@ _FIRST_AFTER = """
     SELECT s.uid::text AS stream, i.seq
     FROM unnest($1::uuid[]) WITH ORDINALITY AS s (uid, place)
     CROSS JOIN LATERAL (
-        SELECT t.seq FROM tag_items t JOIN known_commands m ON m.id = t.command
-        WHERE t.stream = s.uid AND t.tag = $2 AND m.at > $3
+        SELECT t.seq FROM tag_items t LEFT JOIN known_commands m ON m.id = t.command
+        WHERE t.stream = s.uid AND t.tag = $2 AND coalesce(m.at, t.created) > $3
         ORDER BY t.seq LIMIT 1) i
     ORDER BY s.place DESC LIMIT 1
 """

@@ -1,4 +1,4 @@
-"""Which imports to order for a stream, and to which tags a finished one still applies.
+"""Which imports to order for a stream, and the orders that were made.
 
 Owns the choice of tags (spec/image-api-and-import.md §7.1, §7.3) and their grouping: one order asks
 one registry host, so that a slow one delays nobody else. What a result does to a tag is imports.py.

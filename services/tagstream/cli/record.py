@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -102,33 +105,45 @@ async def _first(connection: Connection, since: int | datetime | None) -> int:
     oldest = await load_oldest_recordable(connection)
     if since is None:
         return oldest
-    position = since if isinstance(since, int) else await find_position(connection, since)
+    position = await find_position(connection, since)
     if position is None:
         raise NotFound("nothing to record: no command was committed since then")
-    first = await load_first_position(connection, position)
-    if first < oldest:
+    if position < oldest:
         raise InvalidInput(
             "--since",
-            f"the journal holds whole changes from position {oldest} on, and this is position "
-            f"{first}; leave --since out to record all there is",
+            f"the journal holds whole commands from position {oldest} on, and this is position "
+            f"{position}; leave --since out to record all there is",
         )
-    return first
+    return max(await load_first_position(connection, position), oldest)
 
 
 async def _write(recorder: Recorder, survey: Survey, target: Path, now: datetime) -> None:
-    """Beside the target first, so that a file of that name is always a whole recording."""
+    """Beside the target first, so that a file of that name is always a whole recording. It names
+    users and streams: nobody else may read it."""
     from tagstream.replay.recording import Sealer
 
-    partial = target.with_name(target.name + ".partial")
     sealer = Sealer()
-    try:
-        with partial.open("wb") as file:
-            file.write(sealer.seal(recorder.header(survey, now).to_json()))
-            async for line in recorder.lines(survey):
-                file.write(sealer.seal(line))
-            file.write(sealer.end())
+    with _partial(target) as (file, partial):
+        file.write(sealer.seal(recorder.header(survey, now).to_json()))
+        async for line in recorder.lines(survey):
+            file.write(sealer.seal(line))
+        file.write(sealer.end())
+        file.flush()
         partial.replace(target)
+
+
+@contextmanager
+def _partial(target: Path) -> Iterator[tuple[IO[bytes], Path]]:
+    """A new file next to the target, gone at the end unless it was renamed."""
+    try:
+        file = tempfile.NamedTemporaryFile(  # noqa: SIM115 - it is closed below
+            dir=target.absolute().parent, prefix=f".{target.name}.", delete=False
+        )
     except OSError as error:
         raise InvalidInput("--output", f"cannot write {target}: {error.strerror}") from error
+    partial = Path(file.name)
+    try:
+        with file:
+            yield file, partial
     finally:
         partial.unlink(missing_ok=True)

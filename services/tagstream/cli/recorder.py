@@ -18,7 +18,7 @@ from tagstream.replay.survey import Survey, without_body
 from tagstream.replay.world import HeldImport
 from tagstream.store.database import Connection
 from tagstream.store.imports import ImportRow, list_open_imports
-from tagstream.store.journal import RecordedChange, read_object_changes
+from tagstream.store.journal import RecordedChange, read_object_changes_back
 from tagstream.store.recording import (
     CommandRow,
     load_image_rows,
@@ -33,7 +33,9 @@ from tagstream.streams.delta import apply
 from tagstream.streams.image_stream import ImageStream
 from tagstream.streams.import_orders import OrderedImport
 from tagstream.streams.json_form import delta_from_json, parse_time
-from tagstream.streams.pull_spec import INTERNAL_REGISTRY
+
+_PAGE = 200
+_NEWEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Recorder:
         return survey
 
     def header(self, survey: Survey, now: datetime) -> Header:
-        return Header(self.first, survey.last, time_text(now), INTERNAL_REGISTRY)
+        return Header(self.first, survey.last, time_text(now))
 
     async def lines(self, survey: Survey) -> AsyncIterator[Json]:
         """Everything between header and end."""
@@ -82,14 +84,20 @@ class Recorder:
     async def _stream_before(self, uid: str, namespace: str, name: str) -> ImageStream | None:
         """The stream before the first entry, unwound from what it is now; None if it was made
         within the recording."""
-        changes = await read_object_changes(self.connection, uid, self.first - 1)
-        if changes[0].change.type == "ADDED":
-            return None
         now = await load_stream(self.connection, namespace, name)
-        stream = now if now is not None and now.uid == uid else _blank(changes[-1])
-        for recorded in reversed(changes):
-            stream = apply(stream, delta_from_json(recorded.change.delta or {}).inverted())
-        return replace(stream, version=changes[0].change.previous)
+        stream = now if now is not None and now.uid == uid else None
+        before, oldest = _NEWEST, None
+        while page := await read_object_changes_back(
+            self.connection, uid, self.first, before, _PAGE
+        ):
+            for recorded in page:
+                delta = delta_from_json(recorded.change.delta or {})
+                stream = apply(stream or _blank(recorded), delta.inverted())
+            oldest = page[-1]
+            before = oldest.position
+        if stream is None or oldest is None or oldest.change.type == "ADDED":
+            return None
+        return replace(stream, version=oldest.change.previous)
 
     async def _base(self, stream: ImageStream) -> Json:
         authors: dict[str, list[list[object]]] = {}

@@ -33,8 +33,9 @@ def replay(file: Path, verify: bool, output: str) -> None:
     from tagstream.replay.recording import check_seal, read_lines
 
     with _opened(file) as lines:
-        player = Player(check_seal(lines))
+        check_seal(lines)
         lines.seek(0)
+        player = Player()
         difference = None
         for line in read_lines(lines):
             if not verify and output == "text" and line.kind == "command":

@@ -17,8 +17,6 @@ from tagstream.store.sealing import Sealer
 
 _MARK = "sealed"
 _NOTE = "kubectl.kubernetes.io/last-applied-configuration"
-# Beside the values, under a name that none of them can have.
-_NOTE_KEY = f"/{_NOTE}"
 
 
 class SealedBodies:
@@ -31,13 +29,16 @@ class SealedBodies:
         """The body without values, and the sealed values."""
         data, uid = item.get("data") or {}, item["metadata"]["uid"]
         metadata, note = _without_note(item["metadata"])
-        plain = dump_json(data if note is None else {**data, _NOTE_KEY: _encode(note)})
+        plain = dump_json(data)
         body = {key: value for key, value in item.items() if key != "data"}
         body["metadata"] = metadata
         body[_MARK] = {
             "keys": sorted(data),
-            "fingerprint": self._sealer.fingerprint(plain, uid),
+            "fingerprint": self._sealer.fingerprint(plain + note, uid),
         }
+        if note:
+            sealed = self._sealer.seal(note, uid)
+            body[_MARK]["note"] = base64.b64encode(sealed).decode("ascii")
         return body, self._sealer.seal(plain, uid)
 
     def reveal(self, body: JsonObject, sealed: bytes | None) -> JsonObject:
@@ -45,11 +46,13 @@ class SealedBodies:
         item = self.strip(body)
         if sealed is None:
             return item
-        data = orjson.loads(self._sealer.unseal(sealed, item["metadata"]["uid"]))
-        note = data.pop(_NOTE_KEY, None)
+        uid = item["metadata"]["uid"]
+        note = body.get(_MARK, {}).get("note")
         if note is not None:
-            annotations = {**(item["metadata"].get("annotations") or {}), _NOTE: _decode(note)}
+            text = self._sealer.unseal(base64.b64decode(note), uid).decode()
+            annotations = {**(item["metadata"].get("annotations") or {}), _NOTE: text}
             item["metadata"] = {**item["metadata"], "annotations": annotations}
+        data = orjson.loads(self._sealer.unseal(sealed, uid))
         if data:
             item["data"] = data
         return item
@@ -64,22 +67,21 @@ class SealedBodies:
         """Whether two bodies stand for the same values of the same Secret."""
         return bool(
             one["metadata"].get("uid") == other["metadata"].get("uid")
-            and one.get(_MARK) == other.get(_MARK)
+            and _fingerprint(one) == _fingerprint(other)
         )
 
 
-def _without_note(metadata: JsonObject) -> tuple[JsonObject, str | None]:
+def _fingerprint(body: JsonObject) -> tuple[object, object]:
+    mark = body.get(_MARK) or {}
+    return mark.get("keys"), mark.get("fingerprint")
+
+
+def _without_note(metadata: JsonObject) -> tuple[JsonObject, bytes]:
     annotations = dict(metadata.get("annotations") or {})
     note = annotations.pop(_NOTE, None)
     if note is None:
-        return metadata, None
+        return metadata, b""
     rest = {key: value for key, value in metadata.items() if key != "annotations"}
-    return ({**rest, "annotations": annotations} if annotations else rest), note
-
-
-def _encode(text: str) -> str:
-    return base64.b64encode(text.encode()).decode("ascii")
-
-
-def _decode(text: str) -> str:
-    return base64.b64decode(text).decode()
+    if annotations:
+        rest["annotations"] = annotations
+    return rest, str(note).encode()

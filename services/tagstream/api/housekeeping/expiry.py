@@ -14,6 +14,7 @@ from tagstream.store.database import Connection
 from tagstream.store.housekeeping_reads import lock_expired_events
 from tagstream.store.images import forget_cached_images
 from tagstream.store.imports import forget_imports
+from tagstream.store.journal import load_oldest
 from tagstream.store.outbox import load_cursor
 from tagstream.store.resources import delete_resource
 from tagstream.store.retention import (
@@ -28,21 +29,19 @@ _EVENTS_AT_ONCE = 200
 _ROWS_AT_ONCE = 2000
 _BATCHES = 50
 _COMMANDS_TOGETHER = timedelta(hours=1)
+_COMMANDS_AT_ONCE = 20_000
 
-Trim = Callable[[Connection, int], Awaitable[int]]
-"""Deletes at most so many rows; returns how many it did."""
+Trim = Callable[[Connection], Awaitable[int]]
+"""Deletes some rows; returns how many."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long things are kept. A recording can begin anywhere within the shortest of `changes`,
-    `facts` and `jobs`; a watch within its own window (store/journal.py)."""
+    """How long things are kept. `journal`: commands with their changes, facts and jobs, so that a
+    recording can begin anywhere within it; a watch has its own window (store/journal.py)."""
 
     kubernetes_events: timedelta = timedelta(hours=1)
-    changes: timedelta = timedelta(days=7)
-    facts: timedelta = timedelta(days=7)
-    jobs: timedelta = timedelta(days=7)
-    commands: timedelta = timedelta(days=30)
+    journal: timedelta = timedelta(days=7)
 
 
 async def expire_events(deps: Deps, retention: Retention) -> int:
@@ -64,30 +63,33 @@ async def expire_events(deps: Deps, retention: Retention) -> int:
 
 
 async def trim_all(deps: Deps, retention: Retention) -> None:
-    """Deletes old rows in bounded batches, each its own transaction."""
-    now = deps.clock()
+    """Deletes old rows in bounded batches, each its own transaction: changes first, and nothing
+    else of a command whose changes are still there."""
+    before = deps.clock() - retention.journal
     facts = await load_cursor(deps.database, EVENTS_STREAM)
     jobs = await load_cursor(deps.database, JOBS_STREAM)
-    await _in_batches(deps, lambda c, n: trim_changes(c, now - retention.changes, n))
-    await _in_batches(deps, lambda c, n: trim_facts(c, now - retention.facts, facts, n))
-    await _in_batches(deps, lambda c, n: trim_jobs(c, now - retention.jobs, jobs, n))
-    await _trim_commands(deps, now - retention.commands)
+    await _in_batches(deps, lambda c: trim_changes(c, before, _ROWS_AT_ONCE))
+    async with deps.database.connection() as connection:
+        gone = await load_oldest(connection)
+    await _in_batches(deps, lambda c: trim_facts(c, before, min(facts, gone), _ROWS_AT_ONCE))
+    await _in_batches(deps, lambda c: trim_jobs(c, before, min(jobs, gone), _ROWS_AT_ONCE))
+    await _trim_commands(deps, before, gone)
     async with deps.database.connection() as connection:
         await forget_cached_images(connection, _ROWS_AT_ONCE)
         await forget_imports(connection, _ROWS_AT_ONCE)
 
 
-async def _trim_commands(deps: Deps, before: datetime) -> None:
-    """An hour of them at once: each batch reads the whole of the tags' items."""
+async def _trim_commands(deps: Deps, before: datetime, gone: int) -> None:
+    """Seldom and many at once: each batch reads the whole of the tags' items."""
     async with deps.database.connection() as connection:
         oldest = await load_oldest_command(connection)
     if oldest is not None and oldest < before - _COMMANDS_TOGETHER:
-        await _in_batches(deps, lambda c, n: trim_commands(c, before, n))
+        await _in_batches(deps, lambda c: trim_commands(c, before, gone, _COMMANDS_AT_ONCE))
 
 
 async def _in_batches(deps: Deps, trim: Trim) -> None:
     for _ in range(_BATCHES):
         # A connection of the pool is held for one batch only.
         async with deps.database.connection() as connection:
-            if await trim(connection, _ROWS_AT_ONCE) < _ROWS_AT_ONCE:
+            if not await trim(connection):
                 return
