@@ -6,7 +6,7 @@ Owns the layout, reading and the rules between files; what one object must be li
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,10 @@ class _Listed:
     architectures: tuple[str, ...]
 
 
+# By kind and name; one for each set of architectures.
+_Found = dict[str, dict[str, list[tuple[_Listed, JsonObject]]]]
+
+
 def load_library(directory: Path, architectures: tuple[str, ...] = ()) -> Library:
     """Read all of it; the samples are those for the first of `architectures`.
 
@@ -54,17 +58,7 @@ def load_library(directory: Path, architectures: tuple[str, ...] = ()) -> Librar
         raise LibraryError(directory, problems)
     listed = _parse_manifest(manifest, problems)
     problems += _unlisted(directory, listed)
-    found: dict[str, dict[str, list[tuple[_Listed, JsonObject]]]] = {STREAM: {}, TEMPLATE: {}}
-    for one in listed:
-        sample = _read_sample(directory, one, problems)
-        if sample is None:
-            continue
-        name = name_of(sample)
-        same_name = found[one.kind].setdefault(name, [])
-        also = next((other.path for other, _ in same_name if _overlap(one, other)), None)
-        if also is not None:
-            problems.append(f"{one.path}: {one.kind} {name!r} is in {also} too")
-        same_name.append((one, sample))
+    found = _read_samples(directory, listed, problems)
     if problems:
         raise LibraryError(directory, problems)
     inventory = inventory_of(architectures)
@@ -84,6 +78,21 @@ def load_library(directory: Path, architectures: tuple[str, ...] = ()) -> Librar
         chosen[TEMPLATE],
         manifest.get("allowShrink") is True,
     )
+
+
+def _read_samples(directory: Path, listed: Iterable[_Listed], problems: list[str]) -> _Found:
+    found: _Found = {STREAM: {}, TEMPLATE: {}}
+    for one in listed:
+        sample = _read_sample(directory, one, problems)
+        if sample is None:
+            continue
+        name = name_of(sample)
+        same_name = found[one.kind].setdefault(name, [])
+        also = next((other.path for other, _ in same_name if _overlap(one, other)), None)
+        if also is not None:
+            problems.append(f"{one.path}: {one.kind} {name!r} is in {also} too")
+        same_name.append((one, sample))
+    return found
 
 
 def fingerprint(directory: Path) -> object:

@@ -31,7 +31,7 @@ from tagstream.api.images.import_statuses import Storing, answer_image, answer_r
 from tagstream.api.wire.json_types import JsonObject
 from tagstream.api.wire.status import conflict, not_found
 from tagstream.store.images import load_cached_images, load_images, store_images
-from tagstream.store.journal import transaction
+from tagstream.store.journal import Command, transaction
 from tagstream.store.stream_writes import create_stream, save_stream
 from tagstream.store.streams import load_stream
 from tagstream.streams.image_stream import ImageStream
@@ -129,23 +129,10 @@ class ImageStreamImportStorage:
     ) -> tuple[ImageStream, Storing]:
         deps, ctx = self._deps, one.ctx
         imports = requested_tag_imports(one.asked.spec, result)
-        command = ctx.command(
-            "imagestreamimport.create",
-            f"{command_name(ctx)} import",
-            {
-                "namespace": one.namespace,
-                "stream": one.name,
-                "spec": one.asked.spec,
-                "result": result.to_json(),
-            },
-        )
-        async with transaction(deps.database, command) as tx:
+        tags = [i.tag for i in imports]
+        async with transaction(deps.database, _command(one, result)) as tx:
             current = await load_stream(
-                tx.connection,
-                one.namespace,
-                one.name,
-                tags=[i.tag for i in imports],
-                lock=True,
+                tx.connection, one.namespace, one.name, tags=tags, lock=True
             )
             _require_unchanged(one, before, current)
             added = await store_images(
@@ -169,6 +156,19 @@ class ImageStreamImportStorage:
         versions = {digest: image.version for digest, image in images.items()}
         storing = Storing(ctx.second, versions, lambda digest: new_uid(ctx, digest))
         return stored or replace(after, version=tx.position), storing
+
+
+def _command(one: _Import, result: ImportResult) -> Command:
+    return one.ctx.command(
+        "imagestreamimport.create",
+        f"{command_name(one.ctx)} import",
+        {
+            "namespace": one.namespace,
+            "stream": one.name,
+            "spec": one.asked.spec,
+            "result": result.to_json(),
+        },
+    )
 
 
 def _require_unchanged(
