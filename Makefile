@@ -4,6 +4,7 @@
 PYTHON ?= python3
 JOBS ?= 2
 ARGS ?=
+MINUTES ?= 10
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +15,7 @@ CODE := libs services tests bench
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
-.PHONY: help install demo test lint fmt unit contract replay histories e2e fault bench proto build constraints clean
+.PHONY: help install demo test lint fmt unit contract replay histories e2e fault bench soak proto build constraints clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +67,9 @@ fault: install ## servers that die, freeze and lie
 
 bench: install ## measure, each figure beside its yardstick
 	$(BIN)/python -m bench $(ARGS)
+
+soak: install ## mixed load while processes are killed: nothing lost, nothing twice
+	$(BIN)/python -m bench.soak --minutes $(MINUTES) $(ARGS)
 
 proto: install ## generate JSON Schema, AsyncAPI and the generated parts of docs/
 	$(BIN)/python proto/generate.py

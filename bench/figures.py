@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 _COLUMNS = ("what", "measured", "yardstick (same run)", "ratio", "target", "met")
-_HISTORY = "## History\n"
+_SOAK, _HISTORY = "## Soak\n", "## History\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +60,30 @@ def render_text(figures: Sequence[Figure]) -> str:
 
 
 def write_results(path: Path, figures: Sequence[Figure], facts: Sequence[str]) -> None:
-    """The latest figures, and one line a run below them for ever."""
+    """The latest figures, and one line a run below them for ever; the soak's section stays."""
     known = path.read_text(encoding="utf-8") if path.exists() else ""
-    history = known.partition(_HISTORY)[2].strip()
+    before, _, history = known.partition(_HISTORY)
     line = f"- {facts[0]}: " + "; ".join(_short(figure) for figure in figures)
     text = "# Measured\n\n"
     text += "Written by `make bench`. Everything runs on one machine: clients, PostgreSQL, NATS,\n"
     text += "registry and services. Each yardstick is measured in the same run, so the ratio says\n"
     text += "more than the figure beside it. What each bench does is told in `bench/benches/`.\n\n"
     text += "".join(f"- {fact}\n" for fact in facts) + "\n"
-    text += _markdown(figures) + "\n" + _HISTORY + "\n" + line + "\n"
+    text += _markdown(figures) + "\n" + "".join(before.partition(_SOAK)[1:])
+    text += _HISTORY + "\n" + line + "\n"
+    history = history.strip()
     path.write_text(text + (history + "\n" if history else ""), encoding="utf-8")
+
+
+def write_soak(path: Path, figures: Sequence[Figure], facts: Sequence[str]) -> None:
+    """The section of the last soak, between the figures and their history."""
+    known = path.read_text(encoding="utf-8") if path.exists() else "# Measured\n\n"
+    before, heading, history = known.partition(_HISTORY)
+    text = (
+        _SOAK + "\nWritten by `make soak ARGS=--write`; what it does is told in `bench/soak/`.\n\n"
+    )
+    text += "".join(f"- {fact}\n" for fact in facts) + "\n" + _markdown(figures) + "\n"
+    path.write_text(before.partition(_SOAK)[0] + text + heading + history, encoding="utf-8")
 
 
 def _markdown(figures: Sequence[Figure]) -> str:

@@ -39,17 +39,24 @@ def name_process(pid: int) -> str:
     return "up (supervisor)" if name == "cli" else name
 
 
-def measure_pss_mib(pid: int) -> dict[str, float]:
-    """Proportional set size of each service of a tree, in MiB, largest first."""
-    sizes: dict[str, float] = defaultdict(float)
+def list_pss_mib(pid: int) -> list[tuple[str, float]]:
+    """Service and proportional set size in MiB of each process of a tree."""
+    sizes = []
     for each in list_tree(pid):
         try:
             rollup = Path(f"/proc/{each}/smaps_rollup").read_text()
         except OSError:
             continue
-        for line in rollup.splitlines():
-            if line.startswith("Pss:"):
-                sizes[name_process(each)] += int(line.split()[1]) / 1024
+        size = sum(int(n.split()[1]) for n in rollup.splitlines() if n.startswith("Pss:"))
+        sizes.append((name_process(each), size / 1024))
+    return sizes
+
+
+def measure_pss_mib(pid: int) -> dict[str, float]:
+    """Proportional set size of each service of a tree, in MiB, largest first."""
+    sizes: dict[str, float] = defaultdict(float)
+    for name, size in list_pss_mib(pid):
+        sizes[name] += size
     return dict(sorted(sizes.items(), key=lambda item: -item[1]))
 
 

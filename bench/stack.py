@@ -63,11 +63,15 @@ class Stack:
         return time.perf_counter() - began
 
 
-async def start_stack(folder: Path) -> Stack:
-    """Starts a stack on `folder`. Raises RuntimeError, with its last words, when it does not."""
+async def start_stack(folder: Path, *arguments: str, **settings: str) -> Stack:
+    """Starts a stack on `folder`; `settings` are environment variables.
+
+    Raises RuntimeError, with its last words, when it does not start.
+    """
     argv = [sys.executable, "-P", "-m", "tagstream.cli", "up", "--quiet", "--port", "0"]
-    argv += ["--data-dir", str(folder)]
+    argv += ["--data-dir", str(folder), *arguments]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TAGSTREAM_")}
+    environment |= settings
     began = time.perf_counter()
     log = await asyncio.to_thread(open, folder.with_suffix(".log"), "ab")
     with log:

@@ -1,4 +1,5 @@
-"""Memory of every process and idle processor time: fresh, and after tags have moved for a while."""
+"""Memory of the whole stack (six services, PostgreSQL, NATS, the supervisor) and its idle processor
+time: fresh, and after tags have moved for a while."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ async def _measure(world: World, when: str, limit_mib: float) -> list[Figure]:
     total = sum(sizes.values())
     return [
         Figure(
-            f"memory (PSS) {when}",
+            f"memory (PSS) whole stack, {len(sizes)} processes, {when}",
             f"{total:.0f} MiB",
             f"< {limit_mib:.0f} MiB",
             total < limit_mib,

@@ -88,6 +88,8 @@ def start_stack(data_dir: Path, *arguments: str) -> Stack:
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "TAGSTREAM_POSTGRES_URL": "", "TAGSTREAM_NATS_URL": ""},
+        # Ctrl-C is for us, who stop it in order.
+        start_new_session=True,
     )
     assert process.stdout is not None
     said: queue.Queue[str] = queue.Queue()

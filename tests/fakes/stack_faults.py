@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,23 +35,26 @@ from tagstream.embedded.state import StackState, load_state
 from tagstream.events.subjects import EVENTS_STREAM
 from tagstream.kube.tls import build_ssl_context
 
-_REPLICAS = ("--replicas", "api=2,tag-tracker=2")
+REPLICAS = "api=2,tag-tracker=2"
 # Short enough that a test sees a repair, long enough that what it repairs is seen as lost before.
 _ENVIRONMENT = {"TAGSTREAM_IMPORT_RESYNC": "1", "TAGSTREAM_IMPORT_LOST_AFTER": "3"}
 _RECOVERY_S = 60.0
 _SLOW_S = 5.0
 _AWAY = (503, 504)
+_HELD = re.compile(r'^tagstream_lease_held\{lease="([^"]+)"\} 1\.0$', re.MULTILINE)
 
 
 @contextmanager
-def start_faulty_stack() -> Iterator[Stack]:
-    """A stack with two apis and two tag-trackers, in a folder that Postgres' own user may enter."""
+def start_faulty_stack(
+    replicas: str = REPLICAS, environment: Mapping[str, str] | None = None
+) -> Iterator[Stack]:
+    """A stack in a folder that Postgres' own user may enter; `environment` is added to ours."""
     folder = Path(tempfile.mkdtemp(prefix="tagstream-faults-"))
     folder.chmod(0o755)
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in _ENVIRONMENT.items():
+        for name, value in {**_ENVIRONMENT, **(environment or {})}.items():
             patch.setenv(name, value)
-        stack = start_stack(folder / "data", *_REPLICAS)
+        stack = start_stack(folder / "data", "--replicas", replicas)
         try:
             yield stack
         finally:
@@ -113,7 +117,7 @@ def kill_everything(stack: Stack) -> None:
 def start_again(stack: Stack) -> None:
     """A fresh `up` on the same directory and port."""
     port = str(urlsplit(stack.url).port)
-    again = start_stack(stack.data_dir, *_REPLICAS, "--port", port)
+    again = start_stack(stack.data_dir, "--replicas", REPLICAS, "--port", port)
     stack.process, stack.url = again.process, again.url
 
 
@@ -170,6 +174,25 @@ def readiness(stack: Stack, name: str) -> tuple[int, str]:
         return 0, str(error)
 
 
+def metrics_of(stack: Stack, name: str) -> str:
+    """A service's /metrics; empty when nobody answers."""
+    port = state(stack).health_ports[name]
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+    except OSError:
+        return ""
+
+
+async def lease_holders(stack: Stack) -> dict[str, str]:
+    """The replica that holds each lease, as the replicas say it."""
+    found: dict[str, str] = {}
+    for name in state(stack).health_ports:
+        text = await asyncio.to_thread(metrics_of, stack, name)
+        found |= dict.fromkeys(_HELD.findall(text), name)
+    return found
+
+
 async def until_ready(stack: Stack, timeout_s: float = _RECOVERY_S) -> None:
     """Return when every service says that it is ready. Fails with what the others say."""
 
@@ -224,6 +247,7 @@ class Client:
         self._stack = stack
         self._session = session
         self.refusals: list[str] = []
+        self.slow: list[tuple[float, str]] = []
 
     async def once(self, method: str, path: str, body: object = None) -> Answer:
         """Raises OSError or aiohttp's own errors when there is no answer."""
@@ -237,19 +261,31 @@ class Client:
             return Answer(answer.status, dict(answer.headers), content, took_s)
 
     async def sure(
-        self, method: str, path: str, body: object = None, *, repeats: tuple[int, ...] = ()
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        repeats: tuple[int, ...] = (),
+        done: tuple[int, ...] = (),
     ) -> Answer:
         """Repeats until there is a success; a refusal that does not say that a server is away, or
-        is none of `repeats`, fails the test.
+        is none of `repeats`, fails the test. After a lost answer, `done` say that it happened.
         """
+        lost, started = False, time.monotonic()
         while True:
             try:
                 answer = await self.once(method, path, body)
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 self.refusals.append(type(error).__name__)
+                lost = True
             else:
-                if answer.code < 300:
+                if answer.code < 300 or (lost and answer.code in done):
+                    if (took_s := time.monotonic() - started) > _SLOW_S:
+                        self.slow.append((took_s, f"{method} {path}"))
                     return answer
+                # A connection to Postgres that broke during the commit is answered so, too.
+                lost = lost or answer.code in _AWAY
                 assert answer.code in (*_AWAY, *repeats), (method, path, answer)
                 self.refusals.append(str(answer.code))
             await asyncio.sleep(0.1)

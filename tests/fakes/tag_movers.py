@@ -50,6 +50,7 @@ class Promises:
 
     moves: dict[tuple[str, str], list[Move]] = field(default_factory=dict)
     refusals: list[str] = field(default_factory=list)
+    slow: list[tuple[float, str]] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -90,7 +91,7 @@ class World:
                 name = digest(f"{stream} {number}")
                 await self.push(client, stream, f"pool-{number}", name)
         for stream, tag in self.followed:
-            body = _deployment(f"{stream}-{tag}", f"{stream}:{tag}")
+            body = build_deployment(f"{stream}-{tag}", f"{stream}:{tag}")
             path = f"/apis/apps/v1/namespaces/{self.namespace}/deployments"
             await client.sure("POST", path, body)
 
@@ -141,6 +142,7 @@ class World:
                 else:
                     await self._move_shared(client, dice.choice(STREAMS))
             self.promises.refusals += client.refusals
+            self.promises.slow += client.slow
 
     async def _move_own(self, client: Client, stream: str, tag: str, dice: random.Random) -> None:
         before = self.promises.moves.get((stream, tag))
@@ -270,20 +272,31 @@ def _compare(tag: str, moves: list[Move], found: list[str]) -> str:
     acknowledged = [move.image for move in moves]
     if tag.startswith("own"):
         return "" if found == acknowledged else f"{found} is not {acknowledged}"
-    missing = [image for image in acknowledged if image not in found]
+    missing = set(acknowledged) - set(found)
     if missing:
         return f"{missing} are missing"
+    return _out_of_order(moves, found)
+
+
+def _out_of_order(moves: list[Move], found: list[str]) -> str:
+    """A complaint when a move that was acknowledged before another was asked for is above it."""
+    first: dict[str, int] = {}
+    for place, image in enumerate(found):
+        first.setdefault(image, place)
     last = {image: place for place, image in enumerate(found)}
-    for earlier in moves:
-        for later in moves:
-            if earlier.acknowledged_at < later.asked_at and (
-                last[earlier.image] > found.index(later.image)
-            ):
-                return f"{later.image} is before {earlier.image}"
+    acknowledged = sorted(moves, key=lambda move: move.acknowledged_at)
+    highest, done = -1, 0
+    for later in sorted(moves, key=lambda move: move.asked_at):
+        while acknowledged[done].acknowledged_at < later.asked_at:
+            highest = max(highest, last[acknowledged[done].image])
+            done += 1
+        if highest > first[later.image]:
+            return f"{later.image} is before {found[highest]}"
     return ""
 
 
-def _deployment(name: str, follows: str) -> dict[str, Any]:
+def build_deployment(name: str, follows: str) -> dict[str, Any]:
+    """A Deployment whose only container has the image of a tag, `stream:tag`."""
     trigger = {
         "from": {"kind": "ImageStreamTag", "name": follows},
         "fieldPath": 'spec.template.spec.containers[?(@.name=="web")].image',

@@ -46,7 +46,12 @@ def test_replicas_may_be_repeated_and_separated_by_commas() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["api", "api=", "api=0", "api=-1", "api=two", "=2", "web=2", "api=17", "api=²", ""]
+    "value",
+    [
+        *("api", "api=", "api=0", "api=-1", "api=two", "=2", "web=2", "api=17", "api=²", ""),
+        *("api=2,api=3", "api=2,", f"api={'9' * 5000}", "api=2=3", "api=1.5"),
+    ],
+    ids=lambda value: value[:20],
 )
 def test_wrong_replicas_are_refused_with_a_sentence_that_names_the_flag(value: str) -> None:
     with pytest.raises(SetupError, match="--replicas"):

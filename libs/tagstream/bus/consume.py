@@ -26,6 +26,7 @@ from tagstream.bus.delivery import DeadLetters, Delivery, Settler
 from tagstream.bus.message import Message, parse_message
 from tagstream.bus.outcomes import Deferred, Outcome
 from tagstream.bus.pull import PullSource
+from tagstream.bus.refusals import Refusals
 from tagstream.bus.topology import ConsumerSpec, consumer_drift, ensure_consumer
 
 Handler = Callable[[Message], Awaitable[Outcome | Deferred]]
@@ -84,6 +85,10 @@ class Consumer:
         self._on_handled, self._clock, self._rand = on_handled, clock, rand
         self._concurrency = concurrency
         self._lanes = build_lanes(self._settings, concurrency, lane_limit if lane else None)
+        self._refusals = Refusals(
+            lane_limit=lane_limit if lane else concurrency,
+            first_s=self._settings.lane_full_delay_s,
+        )
         self._room = self._lanes.free()
         self._settler = Settler(
             spec.durable,
@@ -204,8 +209,9 @@ class Consumer:
             held.raw = raw
             return
         if not self._lanes.offer(delivery.lane, delivery):
-            growth = 2.0 ** min(message.deliveries - 1, 5)
-            delay_s = self._settings.lane_full_delay_s * growth * (1 + self._rand())
+            delay_s = self._refusals.delay_s(
+                delivery.lane, message.deliveries, self._clock(), self._rand()
+            )
             await self._settler.give_back(delivery, delay_s)
             return
         self._held[message.stream_seq] = delivery
@@ -244,6 +250,7 @@ class Consumer:
             raise
         finally:
             self._held.pop(delivery.message.stream_seq, None)
+            self._refusals.finished(delivery.lane, self._clock() - started)
             self._lanes.done(delivery.lane)
             self._start_ready()
             if not self._source.outstanding:

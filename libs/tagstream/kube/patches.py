@@ -44,12 +44,15 @@ def build_image_patch(
     pod_spec: Sequence[str],
     changes: Sequence[ContainerImageChange],
     annotation: tuple[str, str] | None = None,
+    *,
+    generation: int = 0,
 ) -> tuple[PatchOperation, ...]:
     """Set container images, provided that names, images and `annotation` are as remembered.
 
-    `pod_spec` is the path of the pod spec inside the object; `annotation` is key and value. All
-    tests come first. A container that had no image at all cannot be tested for it and is only
-    tested by name.
+    `pod_spec` is the path of the pod spec inside the object; `annotation` is key and value. A
+    `generation` above 0 must be as remembered, too: an image that came back is not told from one
+    that never went. All tests come first. A container that had no image at all cannot be tested
+    for it and is only tested by name.
     """
     tests: list[PatchOperation] = []
     writes: list[PatchOperation] = []
@@ -58,6 +61,8 @@ def build_image_patch(
         tests.append(
             {"op": "test", "path": pointer("metadata", "annotations", key), "value": value}
         )
+    if generation:
+        tests.append({"op": "test", "path": pointer("metadata", "generation"), "value": generation})
     for change in changes:
         at: tuple[str | int, ...] = (*pod_spec, change.list_name, change.index)
         image = pointer(*at, "image")

@@ -14,6 +14,7 @@ import structlog
 
 from tagstream.errors import Conflict, Unavailable
 from tagstream.store.database import Connection, Database
+from tagstream.telemetry import metrics, names
 
 log = structlog.get_logger()
 
@@ -75,12 +76,12 @@ class Lease:
             epoch: int | None = await connection.fetchval(
                 _TAKE, self.name, self._holder, self._ttl_s
             )
-        self.epoch = epoch or 0
+        self._hear(epoch or 0)
         return self.is_held
 
     async def release(self) -> None:
         """Lets the next process take it at once."""
-        self.epoch = 0
+        self._hear(0)
         async with self._database.connection() as connection:
             await connection.execute(_RELEASE, self.name, self._holder)
 
@@ -108,9 +109,13 @@ class Lease:
             async with asyncio.timeout(self._ttl_s / 2):
                 return await self.take()
         except (Unavailable, TimeoutError) as error:
-            self.epoch = 0
+            self._hear(0)
             log.warning("lease not renewed", lease=self.name, error=str(error))
             return False
+
+    def _hear(self, epoch: int) -> None:
+        self.epoch = epoch
+        metrics.put(names.LEASE_HELD, int(self.is_held), lease=self.name)
 
     async def _adjusted(
         self,

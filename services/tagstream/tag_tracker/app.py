@@ -37,7 +37,6 @@ from tagstream.tag_tracker.relaying import run_relay
 from tagstream.tag_tracker.resyncing import resync
 from tagstream.tag_tracker.settings import Settings
 from tagstream.tag_tracker.sweeping import ScheduleSweep
-from tagstream.telemetry import metrics, names
 from tagstream.telemetry.health import Check, HealthServer
 from tagstream.telemetry.run import Stop
 from tagstream.telemetry.tracing import configure_tracing
@@ -80,7 +79,6 @@ async def serve(settings: Settings, stop: Stop) -> None:
         leased = build_leased_work(nats, deps, settings, stop)
         async with asyncio.TaskGroup() as group:
             group.create_task(probe.run(stop.event))
-            group.create_task(_count_leases([lease for lease, _ in leased], stop))
             for consumer in consumers.values():
                 group.create_task(consumer.run(stop.event))
             for lease, work in leased:
@@ -180,10 +178,3 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]], stop: St
         except TagstreamError as error:
             _log.warning("periodic work failed, trying again", error=str(error))
         await stop.sleep(seconds)
-
-
-async def _count_leases(leases: list[Lease], stop: Stop) -> None:
-    while not stop.requested:
-        for lease in leases:
-            metrics.put(names.LEASE_HELD, int(lease.is_held), lease=lease.name)
-        await stop.sleep(_TICK_S)

@@ -124,15 +124,11 @@ def build_consumers(nats: Client, deps: Deps, replicas: int = 1) -> list[Consume
 
     for durable, event_type, handler in handlers:
         handle = build_handler(durable, _with(deps, handler))
+        filters = (events_filter(event_type=event_type),)
         consumers.append(
             Consumer(
                 nats,
-                ConsumerSpec(
-                    EVENTS_STREAM,
-                    durable,
-                    (events_filter(event_type=event_type),),
-                    ack_wait_s=_ACK_WAIT_S,
-                ),
+                ConsumerSpec(EVENTS_STREAM, durable, filters, ack_wait_s=_ACK_WAIT_S),
                 handle,
                 concurrency=_CONCURRENT_MESSAGES,
                 dead_letters=dead_letters,

@@ -47,6 +47,7 @@ def to_row(workload: Workload, retry_at: datetime | None = None) -> IndexedWorkl
         body={
             "annotation": workload.annotation,
             "containers": [[c.list_name, c.index, c.name, c.image] for c in workload.containers],
+            "generation": workload.generation,
         },
         retry_at=retry_at,
     )
@@ -55,6 +56,8 @@ def to_row(workload: Workload, retry_at: datetime | None = None) -> IndexedWorkl
 def from_index(row: IndexedWorkload) -> Workload:
     """The workload as it was when its rows were written."""
     annotation, containers = row.body["annotation"], row.body["containers"]
+    # Rows of an earlier release have none.
+    generation = row.body.get("generation")
     assert isinstance(containers, list)
     return Workload(
         key=WorkloadKey(*row.key),
@@ -62,6 +65,7 @@ def from_index(row: IndexedWorkload) -> Workload:
         resource_version=row.resource_version,
         annotation=annotation if isinstance(annotation, str) else None,
         containers=tuple(Container(*entry) for entry in containers),
+        generation=generation if isinstance(generation, int) else 0,
     )
 
 

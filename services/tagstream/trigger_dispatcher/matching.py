@@ -52,13 +52,17 @@ class StreamTag:
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """What a reaction needs to know of a workload; `annotation` is None when it has none."""
+    """What a reaction needs to know of a workload; `annotation` is None when it has none.
+
+    `generation` counts the changes of its spec; 0 where the cluster does not count.
+    """
 
     key: WorkloadKey
     uid: str
     resource_version: str
     annotation: str | None
     containers: tuple[Container, ...]
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +118,14 @@ def parse_workload(cluster: str, body: Mapping[str, object]) -> Workload:
     annotations = meta.get("annotations")
     text = annotations.get(TRIGGERS_ANNOTATION) if isinstance(annotations, Mapping) else None
     api_version, kind = _text(body, "apiVersion"), _text(body, "kind")
+    generation = meta.get("generation")
     return Workload(
         key=WorkloadKey(cluster, api_version, kind, _text(meta, "namespace"), _text(meta, "name")),
         uid=_text(meta, "uid"),
         resource_version=_text(meta, "resourceVersion"),
         annotation=text if isinstance(text, str) else None,
         containers=list_containers(body, target_of(api_version, kind)),
+        generation=generation if isinstance(generation, int) else 0,
     )
 
 
@@ -248,6 +254,7 @@ def _reaction(workload: Workload, changes: tuple[Change, ...]) -> Reaction:
         target_of(workload.key.api_version, workload.key.kind).pod_spec,
         [change.image for change in changes],
         (TRIGGERS_ANNOTATION, workload.annotation or ""),
+        generation=workload.generation,
     )
     return Reaction(changes, patch)
 

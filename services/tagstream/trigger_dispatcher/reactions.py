@@ -43,6 +43,7 @@ from tagstream.trigger_dispatcher.record import (
 from tagstream.trigger_dispatcher.targets import target_of
 
 _ROUNDS = 4
+_OLD_AFTER_S = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -61,16 +62,18 @@ class ReactionOutcome(Enum):
 class _View:
     """A workload and, read after it, the images of its tags.
 
-    `is_fresh`: just read from the cluster; `is_patched`: just patched by us.
+    `is_fresh`: just read from the cluster; `is_patched`: just patched by us; `is_old`: much may
+    have happened since.
 
     The order matters: a patch whose `test` operations hold on an older workload cannot put an older
-    image over a newer one.
+    image over a newer one, where the cluster counts generations.
     """
 
     workload: Workload
     resolved: Mapping[StreamTag, str]
     is_fresh: bool = False
     is_patched: bool = False
+    is_old: bool = False
 
 
 async def react_all(
@@ -87,10 +90,11 @@ async def react_all(
         pauses = await workload_triggers.load_trigger_pauses(connection)
         resolved = await load_resolved(deps, connection, workloads)
     outcomes: Counter[ReactionOutcome] = Counter()
+    read_at = time.monotonic()
 
     async def one(row: IndexedWorkload, workload: Workload) -> None:
         async with deps.slots:
-            view = _View(workload, resolved)
+            view = _View(workload, resolved, is_old=time.monotonic() - read_at > _OLD_AFTER_S)
             outcomes[await _react(deps, row, view, pauses, cause)] += 1
 
     results = await asyncio.gather(
@@ -117,7 +121,7 @@ async def _react(
             workload=key.name,
         ) as opened:
             within = Cause(cause.text, cause.event_id, current_traceparent())
-            if waited:
+            if waited or view.is_old:
                 reloaded = await _reload(deps, row)
                 if reloaded is None:
                     return ReactionOutcome.GONE
@@ -173,10 +177,14 @@ async def _step(
         await record_gone(deps, view.workload)
         return ReactionOutcome.GONE
     except (InvalidInput, Conflict) as error:
-        if view.is_fresh and isinstance(error, InvalidInput):
+        fresh = await _refresh(deps, view.workload)
+        if fresh is None:
+            return ReactionOutcome.GONE
+        is_unmoved = fresh.workload.resource_version == view.workload.resource_version
+        if view.is_fresh and is_unmoved and isinstance(error, InvalidInput):
             # Nothing moved between reading and patching: the server will never take it.
             return await _fail(deps, view.workload, told, error, cause, final=True)
-        return await _refresh(deps, view.workload) or ReactionOutcome.GONE
+        return fresh
     except Upstream as error:
         return await _fail(deps, view.workload, told, error, cause, final=False)
     patched = parse_workload(deps.cluster, body)

@@ -22,7 +22,7 @@ from tagstream.events.trigger_facts import (
 )
 from tagstream.store import workload_triggers
 from tagstream.store.database import Connection
-from tagstream.store.journal import Command, Transaction, transaction
+from tagstream.store.journal import Command, Transaction, is_committed, transaction
 from tagstream.trigger_dispatcher.deps import ACTOR, Cause, Deps, Fired, Told
 from tagstream.trigger_dispatcher.index import to_index, to_row
 from tagstream.trigger_dispatcher.matching import (
@@ -93,18 +93,19 @@ async def _store_surely(
     delays_s = iter(_STORE_AGAIN_S)
     is_again = False
     while True:
+        delay_s = next(delays_s, None)
         try:
             return await _store_together(deps, cause, group)
         except Unavailable:
-            delay_s = next(delays_s, None)
             if delay_s is None:
                 raise
         except Conflict:
-            if not is_again:
+            if not is_again or delay_s is None:
                 raise
-            # The same group has the same id: only the answer to the first commit was lost.
             async with deps.database.connection() as connection:
-                return await load_resolved(deps, connection, [one.workload for one in group])
+                # Else another transaction came first, and ours is still to be stored.
+                if await is_committed(connection, _fired_id(group)):
+                    return await load_resolved(deps, connection, [o.workload for o in group])
         is_again = True
         await asyncio.sleep(delay_s)
 
@@ -112,8 +113,7 @@ async def _store_surely(
 async def _store_together(
     deps: Deps, cause: Cause, group: Sequence[Fired]
 ) -> Mapping[StreamTag, str]:
-    # One patch gives one resourceVersion, so the same patch can never be recorded twice.
-    command_id = _id_from(group[0].workload, FIRED, group[0].workload.resource_version)
+    command_id = _fired_id(group)
     group = sorted(group, key=lambda o: o.workload.key)
     reactions = [_reaction(FIRED, one.workload, one.told) for one in group]
     async with _transaction(deps, command_id, cause, reactions) as tx:
@@ -239,6 +239,11 @@ def _reaction(
 def _emit(tx: Transaction, reactions: Sequence[Reaction]) -> None:
     for fact in reaction_facts(reactions):
         tx.emit(fact)
+
+
+def _fired_id(group: Sequence[Fired]) -> str:
+    """One patch gives one resourceVersion, so the same patch can never be recorded twice."""
+    return _id_from(group[0].workload, FIRED, group[0].workload.resource_version)
 
 
 def _id_from(workload: Workload, what: str, detail: str) -> str:

@@ -1,0 +1,77 @@
+"""What the dispatcher learns from watching the cluster, and how fast it is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from fakes.dispatcher_world import D1, DEPLOYMENTS, World, build_world, workload
+from tagstream.bus.outcomes import Outcome
+from tagstream.trigger_dispatcher.indexing import keep_index
+from tagstream.trigger_dispatcher.targets import TARGETS
+
+
+@pytest.fixture
+async def world(database_url: str) -> AsyncIterator[World]:
+    async with build_world(database_url) as built:
+        yield built
+
+
+async def test_the_observer_follows_and_prunes(world: World) -> None:
+    world.tags["shop/app:1"] = D1
+    await world.observe(world.cluster.put(DEPLOYMENTS, workload("vanished")))
+    del world.cluster.objects[DEPLOYMENTS, "shop", "vanished"]
+    world.cluster.put(DEPLOYMENTS, workload("listed"))
+    task = asyncio.create_task(keep_index(world.deps, world.observation.lease))
+    try:
+        await until(lambda: world.image("listed") == D1 and world.cluster.watches >= len(TARGETS))
+        world.cluster.put(DEPLOYMENTS, workload("watched"))
+        await until(lambda: world.image("watched") == D1)
+        world.cluster.remove((DEPLOYMENTS, "shop", "watched"))
+        rows: list[tuple[str, int, bool]] = []
+        for _ in range(100):
+            rows = await world.index()
+            if len(rows) == 1:
+                break
+            await asyncio.sleep(0.05)
+        assert rows == [(D1, 0, True)]
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def test_the_observer_lists_again_when_its_version_is_forgotten(world: World) -> None:
+    world.tags["shop/app:1"] = D1
+    world.cluster.oldest = 10_000
+    task = asyncio.create_task(keep_index(world.deps, world.observation.lease))
+    try:
+        await until(lambda: world.cluster.watches >= len(TARGETS))
+        world.cluster.put(DEPLOYMENTS, workload())
+        world.cluster.oldest = 0
+        await until(lambda: world.image() == D1)
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    for _ in range(500):
+        if condition():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not happen within 10 s")
+
+
+async def test_two_hundred_deployments_follow_one_tag_quickly(world: World) -> None:
+    for n in range(200):
+        await world.observe(world.cluster.put(DEPLOYMENTS, workload(f"web-{n}")))
+    before = time.perf_counter()
+    assert await world.move(D1) is Outcome.APPLIED
+    duration_s = time.perf_counter() - before
+    assert all(world.image(f"web-{n}") == D1 for n in range(200))
+    assert world.asked("GET") == 0
+    print(f"200 Deployments patched in {duration_s:.2f} s")
+    assert duration_s < 5
