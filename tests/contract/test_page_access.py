@@ -117,6 +117,55 @@ async def test_followers_are_shown_to_whoever_may_read_those_workloads(callers: 
         assert "alien" not in text
 
 
+async def test_a_readable_follower_is_found_behind_many_others(callers: Callers) -> None:
+    """By namespace `other` comes before `shop`; of either only so many are shown, and said so."""
+    app = callers.app
+    trigger = IndexedTrigger("p", "web", "shop", "app", "prod", False, "quay.test/app:old")
+    await follow(app, "shop", "web-here", "quay.test/app:old")
+    async with app.database.connection() as connection:
+        key = ("default", "apps/v1", "Deployment", "other", "w0")
+        await save_workload(connection, IndexedWorkload(key, "u", "1", {}), (trigger,), app.clock())
+
+        async def follow_to(first: int, last: int) -> None:
+            await connection.execute(COPIES, first, last)
+
+        await follow_to(1, 1200)
+        own = (await app.get("/ui/streams/shop/app/prod", callers.developer)).text
+        assert "web-here" in own
+        assert "w0" not in own
+        assert "Very many workloads" not in own
+        everything = (await app.get("/ui/streams/shop/app/prod", callers.viewer)).text
+        assert everything.count('data-label="State"') == 500
+        assert "Very many workloads" in everything
+        await follow_to(1201, 10_000)
+    own = (await app.get("/ui/streams/shop/app/prod", callers.developer)).text
+    assert "web-here" not in own
+    assert "No workload" not in own
+    assert "Very many workloads" in own
+
+
+async def test_a_readable_event_is_found_behind_many_others(callers: Callers) -> None:
+    app = callers.app
+    await app.emit(FACTS[-1])
+    await app.emit(*(FACTS[1] for _ in range(2000)))
+    for path in ("/", "/ui/events", "/ui/streams/shop/app"):
+        own = (await app.get(path, callers.developer)).text
+        assert "open-tag" in own
+        assert "concealed" not in own
+        assert "were looked through" not in own
+    await app.emit(*(FACTS[1] for _ in range(3000)))
+    own = (await app.get("/ui/events", callers.developer)).text
+    assert "open-tag" not in own
+    assert "Only the last 5000 events of everybody were looked through." in own
+    assert "were looked through" not in (await app.get("/ui/events", callers.viewer)).text
+
+
+COPIES = """
+    INSERT INTO workload_triggers
+    SELECT (jsonb_populate_record(w, jsonb_build_object('name', 'w' || n))).*
+    FROM workload_triggers w, generate_series($1::int, $2::int) n
+    WHERE w.name = 'w0'
+"""
 FACTS = (
     TagChanged(namespace="other", stream="concealed-app", tag="t", new_image="sha256:0f"),
     TriggerFired(

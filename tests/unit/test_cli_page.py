@@ -1,4 +1,4 @@
-"""`tagstream page`: what it refuses. That it works, the demo shows."""
+"""`tagstream page`: which server it means, and what it refuses. That it works, the demo shows."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ The relay and live readers go forwards, with outbox.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,24 +32,33 @@ _RECENT = """
         ON v.namespace = f.data ->> 'namespace'
     WHERE ($2::text[] IS NULL OR f.at >= v.since)
       AND ($4 = '' OR f.data ->> 'namespace' = $4) AND ($5 = '' OR f.data ->> 'stream' = $5)
-    ORDER BY f.position DESC, f.number DESC LIMIT $6
+    ORDER BY f.position DESC, f.number DESC
 """
+_OLDER = "SELECT EXISTS (SELECT FROM facts ORDER BY position DESC, number DESC OFFSET $1)"
+_AT_ONCE = 500
 
 
 async def list_recent_facts(
     connection: Connection,
     births: Mapping[str, datetime] | None,
+    may_see: Callable[[RecordedFact], bool],
     *,
     namespace: str = "",
     stream: str = "",
     look_back: int,
     limit: int,
-) -> list[RecordedFact]:
-    """The newest facts of the last `look_back` ones, newest first.
+) -> tuple[list[RecordedFact], bool]:
+    """The newest facts of the last `look_back` ones, newest first, and whether there are older
+    ones that had to be left out to find so many; use it in a transaction.
 
-    `births` are the namespaces that may be seen, each from a time on; None means all facts.
+    `births` are the namespaces that may be seen, each from a time on; None means all facts. Of
+    those, `may_see` chooses before they are counted.
     """
     names = None if births is None else list(births)
     times = None if births is None else list(births.values())
-    rows = await connection.fetch(_RECENT, look_back, names, times, namespace, stream, limit)
-    return [RecordedFact(*row.values()) for row in rows]
+    cursor = await connection.cursor(_RECENT, look_back, names, times, namespace, stream)
+    found: list[RecordedFact] = []
+    while len(found) < limit and (rows := await cursor.fetch(_AT_ONCE)):
+        found += filter(may_see, (RecordedFact(*row.values()) for row in rows))
+    is_cut = len(found) < limit and await connection.fetchval(_OLDER, look_back)
+    return found[:limit], is_cut

@@ -5,6 +5,7 @@ What the trigger-dispatcher reads to react is in workload_triggers.py, which own
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -40,9 +41,28 @@ _FOLLOWERS = """
 """
 
 
+_AT_ONCE = 500
+
+
 async def list_tag_followers(
-    connection: Connection, namespace: str, stream: str, tag: str, limit: int
-) -> list[TagFollower]:
-    """Triggers on the tag in every cluster, paused ones too, by cluster, namespace and name."""
-    rows = await connection.fetch(_FOLLOWERS, namespace, stream, tag, limit)
-    return [TagFollower(*row.values()) for row in rows]
+    connection: Connection,
+    namespace: str,
+    stream: str,
+    tag: str,
+    may_see: Callable[[TagFollower], bool],
+    *,
+    look_at: int,
+    limit: int,
+) -> tuple[list[TagFollower], bool]:
+    """Triggers on the tag in every cluster, paused ones too, by cluster, namespace and name; and
+    whether there may be more of them. Use it in a transaction.
+
+    `may_see` chooses before they are counted; no more than `look_at` are looked at.
+    """
+    cursor = await connection.cursor(_FOLLOWERS, namespace, stream, tag, look_at)
+    found: list[TagFollower] = []
+    looked = 0
+    while len(found) <= limit and (rows := await cursor.fetch(_AT_ONCE)):
+        looked += len(rows)
+        found += filter(may_see, (TagFollower(*row.values()) for row in rows))
+    return found[:limit], len(found) > limit or looked >= look_at

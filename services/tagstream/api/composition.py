@@ -65,38 +65,15 @@ def build_api(
     authenticator = Authenticator(key, policies, clock)
     registry = Registry()
     sealer = load_sealer(settings.secret_key_file)
-    reviews = ReviewDeps(database, policies, authenticator, key)
-    _register_core(registry, sealer, database, reviews)
-    secrets = registry.get("", "v1", "secrets")
-    assert secrets is not None
-    images = ImageDeps(
-        database,
-        policies,
-        fetcher,
-        StoredPullSecrets(secrets.storage),
-        names,
-        Platform(settings.import_platform_os, settings.import_platform_arch),
-        settings.max_images_bulk_imported_per_repository,
-    )
-    for kind, storage in build_image_storages(images):
-        registry.register(kind, storage)
+    _register_core(registry, sealer, database, ReviewDeps(database, policies, authenticator, key))
+    _register_images(registry, settings, database, policies, fetcher, names)
     # After the images of image.openshift.io: a client takes the first kind that is called so.
-    for declared in CLUSTER_CONFIGURATION:
-        kept = build_storage(declared, database, sealer)
-        registry.register(declared.kind, kept, kept.watch_source)
-    folder = StreamFolder(database, names)
-    hub = JournalHub(database, {(GROUP, "imagestreams"): folder.shape})
+    _register_configuration(registry, sealer, database)
+    hub = JournalHub(database, {(GROUP, "imagestreams"): StreamFolder(database, names).shape})
     schemas = Schemas()
     documents = Documents(lambda: list(registry.kinds), schemas)
-    page = Page(
-        database,
-        policies,
-        authenticator,
-        sealer,
-        names,
-        {(k.api_version, k.kind): (k.group, k.resource) for k in registry.kinds},
-        clock,
-    )
+    resources = {(k.api_version, k.kind): (k.group, k.resource) for k in registry.kinds}
+    page = Page(database, policies, authenticator, sealer, names, resources, clock)
     app = build_app(
         registry,
         authenticator,
@@ -125,6 +102,36 @@ def _register_core(
     register_reviews(registry, deps)
     register_projects(registry, deps, namespaces.rules)
     register_templates(registry, database, sealer)
+
+
+def _register_images(
+    registry: Registry,
+    settings: Settings,
+    database: Database,
+    policies: PolicyCache,
+    fetcher: Fetcher,
+    names: RegistryNames,
+) -> None:
+    """Imports read pull secrets as the registry keeps them: it has to know Secrets already."""
+    secrets = registry.get("", "v1", "secrets")
+    assert secrets is not None
+    images = ImageDeps(
+        database,
+        policies,
+        fetcher,
+        StoredPullSecrets(secrets.storage),
+        names,
+        Platform(settings.import_platform_os, settings.import_platform_arch),
+        settings.max_images_bulk_imported_per_repository,
+    )
+    for kind, storage in build_image_storages(images):
+        registry.register(kind, storage)
+
+
+def _register_configuration(registry: Registry, sealer: Sealer, database: Database) -> None:
+    for declared in CLUSTER_CONFIGURATION:
+        kept = build_storage(declared, database, sealer)
+        registry.register(declared.kind, kept, kept.watch_source)
 
 
 def _load_token_key(path: Path) -> TokenKey:

@@ -1,4 +1,8 @@
-"""`tagstream page`: where the web page is, and a token to sign in with."""
+"""`tagstream page`: where the web page is, and a token to sign in with.
+
+Makes the token, and the account it is of, on a Tagstream api only: a kubeconfig may name any
+cluster.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +15,8 @@ from typing import TYPE_CHECKING
 import click
 
 from tagstream.cli.location import data_dir_option
-from tagstream.cli.triggers import choose_kubeconfig
-from tagstream.errors import Conflict, Upstream
+from tagstream.cli.triggers import find_kubeconfig
+from tagstream.errors import Conflict, InvalidInput, NotFound, Upstream
 
 if TYPE_CHECKING:
     from tagstream.kube.client import KubeClient
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
 _OWN = "tagstream-system/page-reader"
 _ROLE = "cluster-reader"
 _HOURS = 12
+# A file of the page that is sent to everybody, and what only ours says.
+_OURS = ("/ui/static/icon.svg", b"<title>Tagstream</title>")
+_MOST_BYTES = 4096
+_TIMEOUT_S = 10
 
 
 @click.command(short_help="Print where the web page is, and a token to sign in with.")
@@ -30,7 +38,8 @@ _HOURS = 12
     "--kubeconfig",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Whose rights are used to make the token. Default: KUBECONFIG, else the stack's own.",
+    help="Whose rights are used to make the token. Default: those of the stack in --data-dir "
+    "if that is given, else of KUBECONFIG, else of the stack.",
 )
 @click.option(
     "--account",
@@ -51,7 +60,7 @@ def page(data_dir: Path, kubeconfig: Path | None, account: str) -> None:
         raise click.UsageError(
             f"--account: {account!r} must be written NAMESPACE/NAME", click.get_current_context()
         )
-    path = choose_kubeconfig(kubeconfig, os.environ, data_dir)
+    path = find_kubeconfig(kubeconfig, data_dir)
     config = load_cluster_config(path, os.environ)
     token = asyncio.run(_make_token(config, namespace, name, is_own=account == _OWN))
     click.echo(f"{config.server}/")
@@ -68,7 +77,8 @@ async def _make_token(config: ClusterConfig, namespace: str, name: str, *, is_ow
         "kind": "TokenRequest",
         "spec": {"expirationSeconds": _HOURS * 3600},
     }
-    async with KubeClient(config, user_agent="tagstream-cli", timeout_s=10) as client:
+    async with KubeClient(config, user_agent="tagstream-cli", timeout_s=_TIMEOUT_S) as client:
+        await _require_ours(client, config.server)
         if is_own:
             await _make_reader(client, accounts, namespace, name)
         answer = await client.create(accounts, namespace, request, below=(name, "token"))
@@ -77,6 +87,27 @@ async def _make_token(config: ClusterConfig, namespace: str, name: str, *, is_ow
     if not isinstance(token, str):
         raise Upstream("the server made no token")
     return token
+
+
+async def _require_ours(client: KubeClient, server: str) -> None:
+    """Raises InvalidInput for a server that is not Tagstream's: nothing is to be made there."""
+    path, mark = _OURS
+    content = b""
+    try:
+        async with client.stream(path, {}, idle_s=_TIMEOUT_S, total_s=_TIMEOUT_S) as answer:
+            while len(content) < _MOST_BYTES and (chunk := await answer.read(_MOST_BYTES)):
+                content += chunk
+    except (NotFound, InvalidInput):
+        pass
+    except Upstream as error:
+        if error.transient or not error.code:
+            raise
+    if mark not in content:
+        raise InvalidInput(
+            "--kubeconfig",
+            f"{server} is not a Tagstream api, so nothing was made there; "
+            "name one with --kubeconfig or --data-dir",
+        )
 
 
 async def _make_reader(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from tagstream.cli.location import data_dir_option
-from tagstream.cli.triggers import choose_kubeconfig
+from tagstream.cli.triggers import find_kubeconfig
 from tagstream.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _access_options(command: _Command) -> _Command:
     kubeconfig = click.option(
         "--kubeconfig",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Who to be; default: $KUBECONFIG, else the data directory's.",
+        help="Who to be; default: the data directory's if one is given, else $KUBECONFIG.",
     )
     return kubeconfig(data_dir_option(_library_option(command)))
 
@@ -118,7 +118,7 @@ def _fetch_world(kubeconfig: Path | None, data_dir: Path, library: Path | None) 
     from tagstream.kube.client import KubeClient
     from tagstream.kube.config import load_cluster_config
 
-    path = choose_kubeconfig(kubeconfig, os.environ, data_dir)
+    path = find_kubeconfig(kubeconfig, data_dir)
     config = load_cluster_config(path, os.environ)
 
     async def call() -> World:

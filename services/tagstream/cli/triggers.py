@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from tagstream.cli.location import data_dir_option
 from tagstream.embedded.datadir import DataDir
@@ -42,7 +43,7 @@ def _access_options(command: _Command) -> _Command:
     kubeconfig = click.option(
         "--kubeconfig",
         type=click.Path(path_type=Path, dir_okay=False),
-        help="Who to be; default: $KUBECONFIG, else the data directory's.",
+        help="Who to be; default: the data directory's if one is given, else $KUBECONFIG.",
     )
     return kubeconfig(data_dir_option(command))
 
@@ -140,7 +141,7 @@ def _with_client(
     from tagstream.kube.client import KubeClient
     from tagstream.kube.config import load_cluster_config
 
-    path = choose_kubeconfig(kubeconfig, os.environ, data_dir)
+    path = find_kubeconfig(kubeconfig, data_dir)
     config = load_cluster_config(path, os.environ)
 
     async def call() -> str:
@@ -148,6 +149,14 @@ def _with_client(
             return await run(client)
 
     return asyncio.run(call())
+
+
+def find_kubeconfig(given: Path | None, data_dir: Path) -> Path:
+    """`choose_kubeconfig` for the command that runs: a `--data-dir` written in it is meant,
+    whatever cluster the shell is set to."""
+    source = click.get_current_context().get_parameter_source("data_dir")
+    environment = {} if source is ParameterSource.COMMANDLINE else os.environ
+    return choose_kubeconfig(given, environment, data_dir)
 
 
 def choose_kubeconfig(given: Path | None, environment: Mapping[str, str], data_dir: Path) -> Path:

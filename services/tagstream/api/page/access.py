@@ -1,7 +1,8 @@
 """What one caller may read of what the page shows: the api's own rules, asked for each thing.
 
-Owns which right each thing needs; whether the caller has it is `access/policy.py`'s answer. Nothing
-is shown that the caller could not also read through the API.
+Owns which right each thing needs; whether the caller has it is `access/policy.py`'s answer. Every
+thing needs the right that reading it through the API needs. Of what one may read, the page shows
+more than the API does: who moved a tag and why, and events.
 """
 
 from __future__ import annotations
@@ -54,23 +55,44 @@ class Reader:
         found = self.resources.get((api_version, kind))
         return found is not None and self._may("get", *found, namespace, name)
 
-    def may_see_fact(self, event_type: str, data: Mapping[str, object]) -> bool:
+    def may_see_fact(
+        self,
+        event_type: str,
+        data: Mapping[str, object],
+        at: datetime,
+        births: Mapping[str, datetime],
+    ) -> bool:
         """A fact is seen by whoever may read the stream or the images it is about, and a
-        trigger's only by whoever may read the workload as well."""
+        trigger's only by whoever may read the workload as well.
+
+        `births` are all namespaces with when they were made: a right in one shows nothing of an
+        earlier one of the same name. A right everywhere does.
+        """
         namespace = _text(data, "namespace")
         if event_type in _PAUSES:
-            name = f"namespace.{namespace}" if namespace else "all"
-            return self._may("get", "tagstream.dev", "triggerpauses", "", name)
+            return self._may_see_pause(namespace, at, births)
         if not namespace:
             return self._may("list", _IMAGES, "images", "") and self.may_list_streams("")
         if not self.may_list_streams(namespace):
             return False
-        return event_type not in _TRIGGERS or self.may_get_workload(
-            _text(data, "apiVersion"),
-            _text(data, "kind"),
-            _text(data, "workloadNamespace"),
-            _text(data, "workloadName"),
-        )
+        if not (_is_of(births.get(namespace), at) or self.may_list_streams("")):
+            return False
+        return event_type not in _TRIGGERS or self._may_see_workload(data, at, births)
+
+    def _may_see_pause(self, namespace: str, at: datetime, births: Mapping[str, datetime]) -> bool:
+        pauses = ("get", "tagstream.dev", "triggerpauses", "")
+        if not self._may(*pauses, f"namespace.{namespace}" if namespace else "all"):
+            return False
+        return not namespace or _is_of(births.get(namespace), at) or self._may(*pauses)
+
+    def _may_see_workload(
+        self, data: Mapping[str, object], at: datetime, births: Mapping[str, datetime]
+    ) -> bool:
+        kind = (_text(data, "apiVersion"), _text(data, "kind"))
+        namespace = _text(data, "workloadNamespace")
+        if not self.may_get_workload(*kind, namespace, _text(data, "workloadName")):
+            return False
+        return _is_of(births.get(namespace), at) or self.may_get_workload(*kind, "", "")
 
     async def seen_namespaces(
         self, births: Mapping[str, datetime]
@@ -90,6 +112,11 @@ class Reader:
     def _may(self, verb: str, group: str, resource: str, namespace: str, name: str = "") -> bool:
         policy = self.policies.policy
         return policy.allowed(self.user, verb, group, resource, "", namespace, name)[0]
+
+
+def _is_of(birth: datetime | None, at: datetime) -> bool:
+    """Whether something happened in the namespace that was made then."""
+    return birth is not None and at >= birth
 
 
 def _text(data: Mapping[str, object], key: str) -> str:

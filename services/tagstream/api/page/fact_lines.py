@@ -42,7 +42,8 @@ class Tone(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FactLine:
-    """A fact for a reader. `subject` is `stream:tag`, a stream or empty; `tag` may be empty."""
+    """A fact for a reader. What it is about are `namespace`, `stream` and `tag`, any of them empty
+    where the fact has none."""
 
     position: int
     at: datetime

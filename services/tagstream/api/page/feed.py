@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 import structlog
 
+from tagstream.api.page.births import NamespaceBirths
+from tagstream.api.page.places import Places
 from tagstream.errors import TagstreamError
 from tagstream.store.database import Database
 from tagstream.store.journal import load_head
@@ -32,6 +34,8 @@ class FactFeed:
 
     def __init__(self, database: Database, render: Callable[[OutboxRow], bytes]) -> None:
         """`render` makes what is sent of a fact; it is the same for all browsers."""
+        self.places = Places()
+        self.births = NamespaceBirths(database)
         self._database = database
         self._render = render
         self._frames: dict[tuple[int, int], bytes] = {}
@@ -108,6 +112,7 @@ class FactFeed:
             self._since = self._seen = 0
             self._recent.clear()
             self._frames.clear()
+            self.births.forget()
 
     async def _read_new(self) -> None:
         while rows := await read_outbox(self._database, "facts", self._seen, _PAGE):

@@ -21,8 +21,9 @@ from tagstream.api.engine.errors import as_api_error
 from tagstream.api.images.convert import RegistryNames
 from tagstream.api.page import addresses
 from tagstream.api.page.access import Reader, Resources
-from tagstream.api.page.events import on_events, on_live, render_frame
+from tagstream.api.page.events import on_events
 from tagstream.api.page.feed import FactFeed
+from tagstream.api.page.live import on_live, render_frame
 from tagstream.api.page.rendering import Renderer
 from tagstream.api.page.session import COOKIE, Sessions, StaleSession
 from tagstream.api.page.signing import (

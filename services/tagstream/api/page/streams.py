@@ -42,7 +42,7 @@ async def on_overview(deps: PageDeps, visit: Visit) -> Answer:
             total, visit.query.get("page", ""), _STREAMS_PER_PAGE, addresses.HOME, asked
         )
         found = await list_stream_summaries(connection, chosen, skip=paging.skip, limit=paging.size)
-        feed = await load_lines(connection, visit.reader, seen, Scope(), _EVENTS_BESIDE)
+        feed = await load_lines(connection, visit.reader, births, seen, Scope(), _EVENTS_BESIDE)
     values = {
         "streams": found,
         "paging": paging,
@@ -70,9 +70,10 @@ async def on_stream(deps: PageDeps, visit: Visit, namespace: str, name: str) -> 
         summaries, total = await list_tag_summaries(
             connection, stream.uid, chosen, skip=skip, limit=_TAGS_PER_PAGE
         )
-        births = await load_namespace_births(connection, namespace)
+        births = await load_namespace_births(connection)
+        own = {name: since for name, since in births.items() if name == namespace}
         scope = Scope(namespace, name)
-        feed = await load_lines(connection, visit.reader, births, scope, _EVENTS_BESIDE)
+        feed = await load_lines(connection, visit.reader, births, own, scope, _EVENTS_BESIDE)
     path = addresses.stream_path(namespace, name)
     values = {
         "stream": stream,

@@ -97,7 +97,6 @@ class FollowerView:
     image: str
     state: str
     tone: Tone
-    observed_at: datetime
 
 
 def view_followers(
@@ -115,7 +114,6 @@ def view_followers(
                 one.image,
                 state,
                 tone,
-                one.observed_at,
             )
         )
     return views
@@ -148,7 +146,6 @@ class MoveView:
     cause: str
     old: str
     new: str
-    pull_spec: str
     note: str
     is_current: bool
     command: str
@@ -190,7 +187,6 @@ def view_moves(
                 move.cause,
                 _meaning(move.old),
                 _meaning(move.new),
-                move.new.reference if move.new is not None else "",
                 _NOTES.get(move.departure, "") if move.departure is not None else "",
                 is_current,
                 _roll_back(namespace, stream, tag, move, current),

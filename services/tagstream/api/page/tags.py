@@ -22,6 +22,7 @@ from tagstream.streams.image_stream import ImageStream
 
 _MOVES_PER_PAGE = 30
 _MOST_FOLLOWERS = 500
+_LOOK_AT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ async def on_tag(deps: PageDeps, visit: Visit, namespace: str, name: str, tag: s
             connection, namespace, name, tag, limit=_MOVES_PER_PAGE, before=_cursor(visit.query)
         )
         births = await load_namespace_births(connection, namespace)
-        followers = await _load_followers(connection, place)
+        followers, are_more = await _load_followers(connection, visit, place)
         wanted = await resolve_tag(connection, namespace, name, tag, deps.names.internal)
         pauses = await load_trigger_pauses(connection)
     own = _own_moves(timeline, stream, births.get(namespace))
@@ -57,7 +58,8 @@ async def on_tag(deps: PageDeps, visit: Visit, namespace: str, name: str, tag: s
         "tag": view_tag(namespace, name, summary or TagSummary(tag, None, None, None)),
         "exists": summary is not None,
         "pull_spec": wanted or "",
-        "followers": view_followers(_readable(visit, followers), wanted or "", pauses),
+        "followers": view_followers(followers, wanted or "", pauses),
+        "are_more_followers": are_more,
         **_history(visit, place, timeline, own),
     }
     return deps.show(visit, "tag.html", values)
@@ -101,16 +103,20 @@ def _cursor(query: Mapping[str, str]) -> Cursor | None:
     return Cursor(stream, int(seq)) if stream and is_number else None
 
 
-async def _load_followers(connection: Connection, place: _Place) -> list[TagFollower]:
+async def _load_followers(
+    connection: Connection, visit: Visit, place: _Place
+) -> tuple[list[TagFollower], bool]:
+    """Workloads that the caller may get, the others not even counted; whether there may be more."""
+
+    def may_see(one: TagFollower) -> bool:
+        return visit.reader.may_get_workload(one.api_version, one.kind, one.namespace, one.name)
+
     return await list_tag_followers(
-        connection, place.namespace, place.stream, place.tag, _MOST_FOLLOWERS
+        connection,
+        place.namespace,
+        place.stream,
+        place.tag,
+        may_see,
+        look_at=_LOOK_AT,
+        limit=_MOST_FOLLOWERS,
     )
-
-
-def _readable(visit: Visit, followers: Sequence[TagFollower]) -> list[TagFollower]:
-    """Workloads that the caller may get; the others are not even counted."""
-    return [
-        one
-        for one in followers
-        if visit.reader.may_get_workload(one.api_version, one.kind, one.namespace, one.name)
-    ]

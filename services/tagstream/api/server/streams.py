@@ -43,6 +43,8 @@ class OpenStreams:
             await _send_frames(answer, common, send)
         finally:
             gone.cancel()
+            # One whose first frame was never asked for has to let go of what it holds, too.
+            answer.stop()
             del self._open[id(answer)]
             metrics.shift(HTTP_WATCHES, -1, resource=resource)
 

@@ -34,6 +34,13 @@
       const isOver = source.readyState === EventSource.CLOSED;
       say(isOver ? "Not live; reload the page" : "Connecting again …", "off");
     };
+    source.addEventListener("beat", (event) => {
+      after = event.lastEventId || after;
+    });
+    source.addEventListener("reload", () => {
+      close();
+      say("Not live, too much has happened since; reload the page", "off");
+    });
     source.addEventListener("over", () => {
       close();
       say("Your session is over; reload the page to sign in", "off");
