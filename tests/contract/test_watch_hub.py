@@ -172,7 +172,7 @@ async def test_a_version_from_before_the_window_is_expired_although_its_changes_
     await make_stream(database, "early")
     async with database.connection() as connection:
         early = await load_head(connection)
-        await connection.execute("UPDATE changes SET at = now() - interval '2 hours'")
+        await connection.execute("UPDATE changes SET at = at - interval '2 hours'")
     await make_stream(database, "s")
     end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     with pytest.raises(ApiError) as refused:
