@@ -331,8 +331,8 @@ async def load_oldest(connection: Connection) -> int:
     return position - 1 if position is not None else await load_head(connection)
 
 
-# A watch that comes back later is better off with a list than with everything that happened. Counted
-# from the newest change: where nothing happened since, nothing has to be read.
+# A watch that comes back later is better off with a list than with everything that happened. It is
+# counted from the newest change: where nothing happened since, nothing has to be read.
 WATCH_WINDOW = timedelta(hours=1)
 _BEFORE_WINDOW = """
     SELECT position FROM changes
