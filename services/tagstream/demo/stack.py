@@ -86,6 +86,11 @@ class DemoStack:
             raise DemoFailed(f"the stack was not ready within {_READY_TIMEOUT_S:.0f} s") from error
         if not line.startswith("ready "):
             said = (await self._complaints).decode(errors="replace").strip().splitlines()
+            # It has closed its pipes and is ending. Who signals a process that has just ended takes
+            # its exit status away from asyncio, which then complains on stderr.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_TIMEOUT_S):
+                    await self._process.wait()
             reason = said[-1].removeprefix("tagstream: ") if said else "it said nothing"
             raise DemoFailed(f"the stack did not start: {reason}")
         return line.removeprefix("ready ").strip()
@@ -101,8 +106,9 @@ class DemoStack:
     async def _stop(self) -> None:
         if self._process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
         try:
             async with asyncio.timeout(_STOP_TIMEOUT_S):
                 await self._process.wait()
