@@ -7,6 +7,7 @@ its transactions, and inside one, when it has decided and not yet committed.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -193,6 +194,7 @@ class Meanwhile:
         self._database = database
         self._due = list(due)
         self._points = 0
+        self._clinging = itertools.count()
         self._one_by_one = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -212,7 +214,7 @@ class Meanwhile:
             return move
         if taken:
             image = f"{HOST}/{NAMESPACE}/{stream}@{taken[move % len(taken)]}"
-            return pod_move(Pod(f"clinging{self._points}-{move}", image))
+            return pod_move(Pod(f"clinging{next(self._clinging)}", image))
         if not self.going:
             return None
         name = self.going[move % len(self.going)]

@@ -18,7 +18,6 @@ from tagstream.store.journal import transaction
 from tagstream.store.prune import PruneRun, finish_run, forget_runs, start_run
 from tagstream.store.prune_marks import open_marks, page_marked_images, page_marked_streams
 
-INTERNAL_REGISTRY = "image-registry.openshift-image-registry.svc:5000"
 _MARKINGS = 3
 _PAGE = 500
 _REMEMBERED = timedelta(days=30)

@@ -195,6 +195,10 @@ class Act:
         raise NotReplayable(f"the recording lacks what the registry answered for {digest}")
 
 
+Applier = Callable[[Act], None]
+"""Does a kind of command again."""
+
+
 def stored_form(shown: Json) -> Json:
     """The wire form of an image object as it is stored: without what the server set."""
     body = {k: v for k, v in shown.items() if k not in ("kind", "apiVersion", "metadata")}

@@ -34,16 +34,14 @@ def stream_base(
     }
 
 
-def image_base(
-    digest: str, uid: str, version: int, created_at: datetime, body: Mapping[str, object]
-) -> dict[str, object]:
+def image_base(digest: str, image: HeldImage) -> dict[str, object]:
     return {
         "base": "image",
         "digest": digest,
-        "uid": uid,
-        "version": version,
-        "createdAt": time_text(created_at),
-        "body": body,
+        "uid": image.uid,
+        "version": image.version,
+        "createdAt": time_text(image.created_at),
+        "body": image.body,
     }
 
 

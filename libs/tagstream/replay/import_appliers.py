@@ -3,12 +3,12 @@ the arguments, the images in the recorded changes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from tagstream.events.import_facts import import_fact, import_job
-from tagstream.replay.act import Act, NotReplayable
+from tagstream.replay.act import Act, Applier, NotReplayable
 from tagstream.replay.world import HeldImport
 from tagstream.streams.image_stream import ImageStream
 from tagstream.streams.import_applying import decide_applied, tags_of
@@ -16,8 +16,6 @@ from tagstream.streams.import_orders import OrderedImport, decide_all_orders, ma
 from tagstream.streams.import_request import FetchedImage, ImportResult, digests_named_by
 from tagstream.streams.import_results import requested_images, requested_tag_imports
 from tagstream.streams.imports import decide_import
-
-Applier = Callable[[Act], None]
 
 
 def _read_result(body: Mapping[str, Any]) -> ImportResult:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from tagstream.events.facts import ImagePruned, PruneCompleted
 from tagstream.events.trigger_facts import Reaction, reaction_facts
-from tagstream.replay.act import Act, NotReplayable
+from tagstream.replay.act import Act, Applier, NotReplayable
 from tagstream.replay.world import HeldStream
 from tagstream.streams.status_write import decide_shortened
-
-Applier = Callable[[Act], None]
 
 
 def _apply_pruned_items(act: Act) -> None:

@@ -15,14 +15,14 @@ from tagstream.events.message import Message
 from tagstream.events.stamping import FIRST_FACT, FIRST_JOB, stamp
 from tagstream.images.image_object import GROUP
 from tagstream.replay import import_appliers, other_appliers, stream_appliers
-from tagstream.replay.act import IMAGES, STREAMS, Act, NotReplayable
+from tagstream.replay.act import IMAGES, STREAMS, Act, Applier, NotReplayable
 from tagstream.replay.base import add_base
 from tagstream.replay.recording import Entry, Json, Line, canonical
 from tagstream.replay.rows import image_row, import_rows, stream_rows
 from tagstream.replay.world import World
 from tagstream.streams.problems import InvalidStream
 
-APPLIERS: Mapping[str, Callable[[Act], None]] = {
+APPLIERS: Mapping[str, Applier] = {
     **stream_appliers.APPLIERS,
     **import_appliers.APPLIERS,
     **other_appliers.APPLIERS,
@@ -110,7 +110,7 @@ class Player:
             replayed = import_rows(self.world.imports.values())
             return self._compare("open imports", body["imports"], replayed)
         held = self.world.images
-        images = [image_row(d, held[d]) if d in held else [d, None] for d, *_ in body["images"]]
+        images = [image_row(digest, held.get(digest)) for digest, *_ in body["images"]]
         return self._compare("images", body["images"], images)
 
     def _compare_stream(self, body: Json) -> Difference | None:

@@ -122,7 +122,10 @@ def condition_rows(stream: ImageStream) -> list[Row]:
     ]
 
 
-def image_row(digest: str, image: HeldImage) -> Row:
+def image_row(digest: str, image: HeldImage | None) -> Row:
+    """The row of an image, or that there is none."""
+    if image is None:
+        return [digest, None]
     return [digest, image.uid, image.version, time_text(image.created_at)]
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from tagstream.replay.act import Act
+from tagstream.replay.act import Act, Applier
 from tagstream.replay.recording import Json
 from tagstream.streams.image_stream import ImageStream
 from tagstream.streams.json_form import reference_from_json
@@ -18,8 +18,6 @@ from tagstream.streams.stream_commands import (
     is_released,
     with_wish,
 )
-
-Applier = Callable[[Act], None]
 
 
 def _apply_wish(act: Act) -> None:

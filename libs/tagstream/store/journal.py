@@ -273,10 +273,13 @@ class RecordedChange:
     change: Change
 
 
-_READ = """
+_CHANGES = """
     SELECT position, at, api_group, resource, namespace, name, uid::text, type, previous, body,
            delta
-    FROM changes WHERE position > $1 ORDER BY position LIMIT $2
+    FROM changes
+"""
+_READ = f"""
+    {_CHANGES} WHERE position > $1 ORDER BY position LIMIT $2
 """
 
 
@@ -294,10 +297,8 @@ def _recorded(row: Row) -> RecordedChange:
     return RecordedChange(position, at, Change(*change))
 
 
-_READ_OBJECT = """
-    SELECT position, at, api_group, resource, namespace, name, uid::text, type, previous, body,
-           delta
-    FROM changes WHERE uid = $1 AND position > $2 ORDER BY position
+_READ_OBJECT = f"""
+    {_CHANGES} WHERE uid = $1 AND position > $2 ORDER BY position
 """
 
 
@@ -306,10 +307,8 @@ async def read_object_changes(connection: Connection, uid: str, after: int) -> l
     return [_recorded(row) for row in await connection.fetch(_READ_OBJECT, uid, after)]
 
 
-_READ_OBJECT_BACK = """
-    SELECT position, at, api_group, resource, namespace, name, uid::text, type, previous, body,
-           delta
-    FROM changes WHERE uid = $1 AND position >= $2 AND position < $3
+_READ_OBJECT_BACK = f"""
+    {_CHANGES} WHERE uid = $1 AND position >= $2 AND position < $3
     ORDER BY position DESC LIMIT $4
 """
 
@@ -334,17 +333,19 @@ async def load_oldest(connection: Connection) -> int:
 # A watch that comes back later is better off with a list than with everything that happened. It is
 # counted from the newest change: where nothing happened since, nothing has to be read.
 WATCH_WINDOW = timedelta(hours=1)
-_BEFORE_WINDOW = """
-    SELECT position FROM changes
-    WHERE at < (SELECT at FROM changes ORDER BY position DESC LIMIT 1) - $1::interval
-    ORDER BY at DESC LIMIT 1
+_OLDEST_WATCHABLE = """
+    SELECT greatest(
+        (SELECT position - 1 FROM changes ORDER BY position LIMIT 1),
+        (SELECT position FROM changes
+         WHERE at < (SELECT at FROM changes ORDER BY position DESC LIMIT 1) - $1::interval
+         ORDER BY at DESC LIMIT 1))
 """
 
 
 async def load_oldest_watchable(connection: Connection) -> int:
     """The oldest position that a watch can still start after."""
-    before: int | None = await connection.fetchval(_BEFORE_WINDOW, WATCH_WINDOW)
-    return max(before or 0, await load_oldest(connection))
+    position: int | None = await connection.fetchval(_OLDEST_WATCHABLE, WATCH_WINDOW)
+    return position if position is not None else await load_head(connection)
 
 
 def dump_json(value: object) -> bytes:

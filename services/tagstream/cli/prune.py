@@ -152,8 +152,9 @@ async def _confirm(database: Database, rules: PruneRules, output: Output) -> Non
     from datetime import UTC, datetime
 
     from tagstream.pruning.marking import BadReferences
-    from tagstream.pruning.runs import INTERNAL_REGISTRY, begin_run, prune, refuse_run
+    from tagstream.pruning.runs import begin_run, prune, refuse_run
     from tagstream.pruning.sweeping import Sweep
+    from tagstream.streams.pull_spec import INTERNAL_REGISTRY
 
     run = await begin_run(database, rules, datetime.now(UTC))
     assert run is not None

@@ -6,21 +6,30 @@ write it. Memory is bounded by the streams that were touched, not by what happen
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tagstream.replay.act import stored_form
 from tagstream.replay.base import image_base, import_base, stream_base
 from tagstream.replay.recording import Entry, Header, Json
-from tagstream.replay.rows import StreamRows, condition_rows, header_row, import_rows, time_text
+from tagstream.replay.rows import (
+    StreamRows,
+    condition_rows,
+    header_row,
+    image_row,
+    import_rows,
+    item_row,
+    time_text,
+)
 from tagstream.replay.survey import Survey, without_body
-from tagstream.replay.world import HeldImport
+from tagstream.replay.world import HeldImage, HeldImport, ItemRow
 from tagstream.store.database import Connection
 from tagstream.store.imports import ImportRow, list_open_imports
 from tagstream.store.journal import RecordedChange, read_object_changes_back
 from tagstream.store.recording import (
     CommandRow,
+    RecordedItem,
     load_image_rows,
     load_items,
     load_lost_imports,
@@ -30,7 +39,7 @@ from tagstream.store.recording import (
 )
 from tagstream.store.streams import load_stream
 from tagstream.streams.delta import apply
-from tagstream.streams.image_stream import ImageStream
+from tagstream.streams.image_stream import ImageStream, TagEvent
 from tagstream.streams.import_orders import OrderedImport
 from tagstream.streams.json_form import delta_from_json, parse_time
 
@@ -109,49 +118,34 @@ class Recorder:
 
     async def _base_images(self, survey: Survey) -> AsyncIterator[Json]:
         named = [digest for digest, change in survey.images.items() if change is None]
-        for digest, (uid, version, created) in sorted(
-            (await load_image_rows(self.connection, named)).items()
-        ):
-            yield image_base(digest, uid, version, created, {})
+        for digest, image in sorted((await self._images(named)).items()):
+            yield image_base(digest, image)
         for digest in survey.changed_images():
             change = survey.images[digest]
             if change is not None and change["type"] != "ADDED":
                 body = change["body"]
                 created = parse_time(body["metadata"]["creationTimestamp"])
-                uid, version = change["uid"], change["previous"]
-                yield image_base(digest, uid, version, created, stored_form(body))
+                yield image_base(
+                    digest,
+                    HeldImage(change["uid"], change["previous"], created, stored_form(body)),
+                )
+
+    async def _images(self, digests: Collection[str]) -> dict[str, HeldImage]:
+        """Those that are there, without their bodies."""
+        rows = await load_image_rows(self.connection, digests)
+        return {digest: HeldImage(*row, body={}) for digest, row in rows.items()}
 
     async def _rows(self, survey: Survey, open_now: Iterable[ImportRow]) -> AsyncIterator[Json]:
         for uid, (namespace, name) in sorted(survey.streams.items()):
             yield (await self._stream_rows(uid, namespace, name)).to_json()
         digests = survey.changed_images()
-        found = await load_image_rows(self.connection, digests)
-        yield {
-            "rows": "images",
-            "images": [
-                [d, found[d][0], found[d][1], time_text(found[d][2])] if d in found else [d, None]
-                for d in digests
-            ],
-        }
+        found = await self._images(digests)
+        yield {"rows": "images", "images": [image_row(d, found.get(d)) for d in digests]}
         held = (HeldImport(r.order, r.requested_at, r.result, r.finished_at) for r in open_now)
         yield {"rows": "imports", "imports": import_rows(held)}
 
     async def _stream_rows(self, uid: str, namespace: str, name: str) -> StreamRows:
-        items = [
-            [
-                item.tag,
-                item.seq,
-                time_text(item.created),
-                item.reference,
-                item.image,
-                item.generation,
-                item.actor,
-                item.cause,
-                item.command,
-                item.retired_by,
-            ]
-            for item in await load_items(self.connection, uid, self.first)
-        ]
+        items = [item_row(_row(i)) for i in await load_items(self.connection, uid, self.first)]
         stream = await load_stream(self.connection, namespace, name)
         if stream is None or stream.uid != uid:
             return StreamRows(uid, None, [], items, [])
@@ -177,6 +171,11 @@ def _base_imports(
             yield import_base(order, row.requested_at, None, None)
         else:
             yield import_base(order, row.requested_at, row.result, row.finished_at)
+
+
+def _row(item: RecordedItem) -> ItemRow:
+    event = TagEvent(item.created, item.reference, item.image, item.generation)
+    return ItemRow(item.tag, item.seq, event, item.actor, item.cause, item.command, item.retired_by)
 
 
 def _entry(row: CommandRow) -> Entry:

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from tagstream.pruning.runs import INTERNAL_REGISTRY
+from tagstream.streams.pull_spec import INTERNAL_REGISTRY
 
 
 class Settings(BaseSettings):

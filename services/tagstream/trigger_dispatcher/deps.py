@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from tagstream.events.trigger_facts import ToldTrigger
 from tagstream.kube.client import KubeClient
 from tagstream.store.database import Connection, Database
 from tagstream.trigger_dispatcher.gathering import Gathering
@@ -30,21 +31,11 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What a fact says of one trigger; images are empty when none was computed."""
-
-    source: StreamTag
-    field_path: str
-    old_image: str = ""
-    new_image: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Fired:
     """A workload as a patch of ours left it, what fired, and why."""
 
     workload: Workload
-    told: tuple[Told, ...]
+    told: tuple[ToldTrigger, ...]
     cause: Cause
 
 

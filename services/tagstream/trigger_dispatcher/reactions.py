@@ -16,12 +16,13 @@ from enum import Enum
 import structlog
 
 from tagstream.errors import Conflict, InvalidInput, NotFound, TagstreamError, Upstream
+from tagstream.events.trigger_facts import ToldTrigger
 from tagstream.store import workload_triggers
 from tagstream.store.workload_triggers import IndexedWorkload
 from tagstream.telemetry import metrics, names
 from tagstream.telemetry.tracing import current_traceparent, span
 from tagstream.trigger_dispatcher.announce import announce_failure
-from tagstream.trigger_dispatcher.deps import Cause, Deps, Told
+from tagstream.trigger_dispatcher.deps import Cause, Deps
 from tagstream.trigger_dispatcher.index import from_index, is_paused, to_index
 from tagstream.trigger_dispatcher.matching import (
     Failure,
@@ -39,6 +40,7 @@ from tagstream.trigger_dispatcher.record import (
     record_settled,
     record_skipped,
     tell,
+    tell_trigger,
 )
 from tagstream.trigger_dispatcher.targets import target_of
 
@@ -148,7 +150,7 @@ async def _react(
 
 async def _apply(deps: Deps, row: IndexedWorkload, view: _View, cause: Cause) -> ReactionOutcome:
     fired = False
-    told: tuple[Told, ...] = ()
+    told: tuple[ToldTrigger, ...] = ()
     for _ in range(_ROUNDS):
         decision = decide_reaction(view.workload, view.resolved)
         if isinstance(decision, Failure):
@@ -214,7 +216,7 @@ async def _give_up(
     deps: Deps, workload: Workload, failure: Failure, cause: Cause
 ) -> ReactionOutcome:
     reason = (failure.reason.value, failure.message)
-    told = (Told(failure.source, failure.field_path),) if failure.source else ()
+    told = (tell_trigger(failure.source, failure.field_path),) if failure.source else ()
     await record_failed(deps, workload, told, reason, cause, final=True)
     await announce_failure(deps.kube, workload, failure, deps.clock())
     return ReactionOutcome.FAILED
@@ -223,7 +225,7 @@ async def _give_up(
 async def _fail(
     deps: Deps,
     workload: Workload,
-    told: tuple[Told, ...],
+    told: tuple[ToldTrigger, ...],
     error: TagstreamError,
     cause: Cause,
     *,

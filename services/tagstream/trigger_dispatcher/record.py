@@ -23,7 +23,7 @@ from tagstream.events.trigger_facts import (
 from tagstream.store import workload_triggers
 from tagstream.store.database import Connection
 from tagstream.store.journal import Command, Transaction, is_committed, transaction
-from tagstream.trigger_dispatcher.deps import ACTOR, Cause, Deps, Fired, Told
+from tagstream.trigger_dispatcher.deps import ACTOR, Cause, Deps, Fired
 from tagstream.trigger_dispatcher.index import to_index, to_row
 from tagstream.trigger_dispatcher.matching import (
     Change,
@@ -37,10 +37,19 @@ _LONGEST_DELAY_S = 30.0
 _STORE_AGAIN_S = (0.1, 0.3, 0.6, 1.0, 2.0, 4.0, 8.0)
 
 
-def tell(changes: tuple[Change, ...]) -> tuple[Told, ...]:
+def tell(changes: tuple[Change, ...]) -> tuple[ToldTrigger, ...]:
     """The changes as facts tell them."""
     return tuple(
-        Told(c.source, c.field_path, c.image.old_image, c.image.new_image) for c in changes
+        tell_trigger(c.source, c.field_path, c.image.old_image, c.image.new_image) for c in changes
+    )
+
+
+def tell_trigger(
+    source: StreamTag, field_path: str, old_image: str = "", new_image: str = ""
+) -> ToldTrigger:
+    """One trigger as a fact tells it; images are empty when none was computed."""
+    return ToldTrigger(
+        source.namespace, source.stream, source.tag, field_path, old_image, new_image
     )
 
 
@@ -61,7 +70,7 @@ async def load_resolved(
 
 
 async def record_fired(
-    deps: Deps, workload: Workload, told: tuple[Told, ...], cause: Cause
+    deps: Deps, workload: Workload, told: tuple[ToldTrigger, ...], cause: Cause
 ) -> Mapping[StreamTag, str]:
     """Store the workload as the patch left it, with a `TriggerFired` for each tag that fired.
 
@@ -127,7 +136,7 @@ async def _store_together(
 async def record_failed(
     deps: Deps,
     workload: Workload,
-    told: tuple[Told, ...],
+    told: tuple[ToldTrigger, ...],
     failure: tuple[str, str],
     cause: Cause,
     *,
@@ -156,7 +165,7 @@ async def record_failed(
 
 
 async def record_skipped(
-    deps: Deps, workload: Workload, told: tuple[Told, ...], cause: Cause
+    deps: Deps, workload: Workload, told: tuple[ToldTrigger, ...], cause: Cause
 ) -> None:
     """Say once for each change of a tag that a pause kept the workload from following it."""
     if not cause.event_id:
@@ -208,21 +217,10 @@ def _transaction(
 def _reaction(
     outcome: str,
     workload: Workload,
-    told: tuple[Told, ...],
+    told: tuple[ToldTrigger, ...],
     failure: tuple[str, str] = ("", ""),
 ) -> Reaction:
     key = workload.key
-    triggers = tuple(
-        ToldTrigger(
-            t.source.namespace,
-            t.source.stream,
-            t.source.tag,
-            t.field_path,
-            t.old_image,
-            t.new_image,
-        )
-        for t in told
-    )
     return Reaction(
         outcome,
         key.cluster,
@@ -230,7 +228,7 @@ def _reaction(
         key.kind,
         key.namespace,
         key.name,
-        triggers,
+        told,
         reason=failure[0],
         message=failure[1],
     )

@@ -20,13 +20,3 @@ class Schemas(Protocol):
         """Removes from `body` what the kind does not know and names it, as in
         `unknown field "spec.tags[0].nmae"`, in document order."""
         ...
-
-
-class NoSchemas:
-    """Knows nothing and accepts everything."""
-
-    def type_errors(self, kind: Kind, body: JsonObject) -> list[str]:
-        return []
-
-    def unknown_fields(self, kind: Kind, body: JsonObject) -> list[str]:
-        return []

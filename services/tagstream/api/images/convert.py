@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -252,18 +251,6 @@ def view_pull_spec(view: TagView, names: RegistryNames) -> str:
         return view.head.docker_image_reference
     repository = repository_of(view.namespace, view.stream, view.repository, names.internal)
     return resolve_pull_spec(view.head, view.reference, repository)
-
-
-def tag_metadata(
-    name: str, namespace: str, uid: str, version: int, created: datetime
-) -> JsonObject:
-    return {
-        "name": name,
-        "namespace": namespace,
-        "uid": uid,
-        "resourceVersion": str(version),
-        "creationTimestamp": format_time(created),
-    }
 
 
 def tag_reference_from_wire(body: JsonObject | None, tag: str) -> TagReference | None:

@@ -83,11 +83,6 @@ def invalid_value(path: str, value: object, detail: str) -> FieldError:
     return FieldError(path, FieldErrorType.INVALID, value, detail)
 
 
-def invalid_type(path: str, value: object, detail: str) -> FieldError:
-    """Reads like `invalid_value`; the cause's reason is FieldValueTypeInvalid."""
-    return FieldError(path, FieldErrorType.TYPE_INVALID, value, detail)
-
-
 def required_value(path: str, detail: str = "") -> FieldError:
     """`path: Required value[: <detail>]`."""
     return FieldError(path, FieldErrorType.REQUIRED, "", detail)

@@ -103,11 +103,6 @@ def conflict(resource: str, group: str, name: str, cause: str = MODIFIED) -> Api
     return ApiError(409, "Conflict", f"{message}: {cause}", _details(name, group, resource))
 
 
-def apply_conflict(causes: Sequence[JsonObject], message: str) -> ApiError:
-    """409 of a server-side apply that meets fields of other managers."""
-    return ApiError(409, "Conflict", message, {"causes": list(causes)})
-
-
 def invalid(kind: str, group: str, name: str, errors: Sequence[FieldError]) -> ApiError:
     """422 naming every field error; equal texts appear once in the message, all in the causes."""
     message = f"{_qualified(kind, group)} {go_quote(name)} is invalid"
@@ -194,11 +189,6 @@ def gone(message: str) -> ApiError:
 def too_large(message: str) -> ApiError:
     """413 `Request entity too large: <message>`."""
     return ApiError(413, "RequestEntityTooLarge", f"Request entity too large: {message}")
-
-
-def too_many_requests(message: str, retry_after_s: int = 1) -> ApiError:
-    """429, with the wait that the client is asked for."""
-    return ApiError(429, "TooManyRequests", message, {"retryAfterSeconds": retry_after_s})
 
 
 def server_timeout(resource: str, group: str, verb: str, retry_after_s: int = 2) -> ApiError:
