@@ -118,10 +118,7 @@ class Move:
 
 def push_move(stream: str, tag: str, name: str) -> Move:
     async def act(database: Database, world: World) -> None:
-        held = {one.name: one for one in world.pictures}
-        found = held.get(name, Picture(name, 0))
-        others = [held[child] for child in found.children if child in held]
-        await push(database, stream, tag, found, *others)
+        await push(database, stream, tag, *_with_children(world, name))
 
     def model(world: World) -> World:
         return pushed(world, stream, tag, name)
@@ -131,13 +128,19 @@ def push_move(stream: str, tag: str, name: str) -> Move:
 
 def pin_move(stream: str, name: str) -> Move:
     async def act(database: Database, world: World) -> None:
-        held = {one.name: one for one in world.pictures}
-        await pin(database, stream, name, held.get(name, Picture(name, 0)))
+        await pin(database, stream, name, *_with_children(world, name))
 
     def model(world: World) -> World:
         return pinned(world, stream, name)
 
     return Move(f"pin {name} in {stream}", act, model)
+
+
+def _with_children(world: World, name: str) -> list[Picture]:
+    """An image as whoever brings it stores it: new if there is none of that name."""
+    held = {one.name: one for one in world.pictures}
+    found = held.get(name, Picture(name, 0))
+    return [found, *(held[child] for child in found.children if child in held)]
 
 
 def pod_move(pod: Pod) -> Move:

@@ -125,13 +125,13 @@ async def push(
             await save_stream(tx, before, after, "")
 
 
-async def pin(database: Database, stream: str, image: str, picture: Picture | None = None) -> None:
-    """Gives the stream a tag whose specification names an image, and that has no status."""
+async def pin(database: Database, stream: str, image: str, *pictures: Picture) -> None:
+    """Gives the stream a tag whose specification names an image, and that has no status; the image
+    and its children are stored if they are given."""
     async with transaction(database, command()) as tx:
         before = await load_stream(tx.connection, NAMESPACE, stream, lock=True)
         assert before is not None
-        if picture is not None:
-            await store_images(tx, {digest(picture.name): body(picture)})
+        await store_images(tx, {digest(one.name): body(one) for one in pictures})
         name = f"pin-{image}"
         made = {**before.spec_tags, name: permanent(name, f"{stream}@{digest(image)}")}
         await save_stream(tx, before, replace(before, spec_tags=made), "")
