@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -16,10 +17,11 @@ import orjson
 from bench.soak.load import SoakLoad
 from fakes.outside_subscriber import Heard, Subscriber, hash_data
 from fakes.stack import Stack
-from fakes.stack_faults import query
+from fakes.stack_faults import query, until_silent
 from tagstream.events.facts import TagChanged, TagDeleted, TriggerFired
 
 _MOST_TOLD = 5
+_HEARD_WITHIN_S = 10.0
 
 _FACTS = "SELECT id, type, data::text AS data FROM facts ORDER BY position, number"
 _ITEMS = """
@@ -35,6 +37,7 @@ _WORKLOADS = """
     SELECT name, body #>> '{spec,template,spec,containers,0,image}' AS image
     FROM changes WHERE resource = 'deployments' AND namespace = $1 ORDER BY position
 """
+_HEAD = "SELECT position FROM journal_head"
 _LETTERS = "SELECT consumer, error FROM dead_letters"
 
 
@@ -62,7 +65,15 @@ class Stored:
 
 
 async def load_stored(stack: Stack) -> Stored:
-    """Everything that was written since the stack is there."""
+    """Everything that was written since the stack is there, as of one moment."""
+    while True:
+        head = await query(stack, _HEAD)
+        stored = await _load(stack)
+        if await query(stack, _HEAD) == head:
+            return stored
+
+
+async def _load(stack: Stack) -> Stored:
     facts = [(r["id"], r["type"], orjson.loads(r["data"])) for r in await query(stack, _FACTS)]
     items: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in await query(stack, _ITEMS):
@@ -71,8 +82,14 @@ async def load_stored(stack: Stack) -> Stored:
 
 
 async def audit(stack: Stack, load: SoakLoad, subscriber: Subscriber) -> list[Finding]:
-    """All comparisons, each a finding that is right when nothing is wrong with it."""
+    """All comparisons, each a finding that is right when nothing is wrong with it.
+
+    Checks by schedule go on meanwhile: what was heard before the facts were read must be among
+    them, and what they are must be heard soon after.
+    """
+    heard = dict(subscriber.events)
     stored = await load_stored(stack)
+    await _hear(subscriber, {one for one, _, _ in stored.facts})
     workloads: dict[str, list[str]] = defaultdict(list)
     for row in await query(stack, _WORKLOADS, load.namespace):
         workloads[row["name"]].append(row["image"])
@@ -83,11 +100,21 @@ async def audit(stack: Stack, load: SoakLoad, subscriber: Subscriber) -> list[Fi
         await _promises(load, count),
         compare_churn(load.churned, load.deleted, stored.facts),
         compare_moves(stored),
-        compare_events(stored.facts, subscriber),
+        compare_events(stored.facts, heard, subscriber),
         compare_patches(workloads, stored.facts, load.namespace),
         Finding("images of live history items", f"{len(lost)} missing", lost),
         Finding("dead letters", str(len(letters)), letters),
     ]
+
+
+async def _hear(subscriber: Subscriber, facts: set[str]) -> None:
+    async def missing() -> str:
+        count = len(facts - subscriber.events.keys())
+        return f"{count} are missing" if count else ""
+
+    with suppress(AssertionError):
+        # Which ones, the comparison tells.
+        await until_silent(missing, "every fact is heard", _HEARD_WITHIN_S)
 
 
 async def _promises(load: SoakLoad, items: int) -> Finding:
@@ -143,14 +170,19 @@ def compare_moves(stored: Stored) -> Finding:
 
 
 def compare_events(
-    facts: Sequence[tuple[str, str, Mapping[str, Any]]], subscriber: Subscriber
+    facts: Sequence[tuple[str, str, Mapping[str, Any]]],
+    before: Mapping[str, Heard],
+    subscriber: Subscriber,
 ) -> Finding:
-    """The subscriber heard every fact, nothing else, and each the same every time."""
+    """The subscriber heard every fact, nothing else, and each the same every time.
+
+    `before` is what it had heard when the facts were read.
+    """
     wrong = [f"{one} was told in two ways" for one in subscriber.changed]
     known = {one: (kind, hash_data(data)) for one, kind, data in facts}
     heard = {one: _said(event) for one, event in subscriber.events.items()}
     wrong += [f"{known[one][0]} {one} was not heard" for one in known.keys() - heard.keys()]
-    wrong += [f"{heard[one][0]} {one} is no fact" for one in heard.keys() - known.keys()]
+    wrong += [f"{heard[one][0]} {one} is no fact" for one in before.keys() - known.keys()]
     both = known.keys() & heard.keys()
     wrong += [f"{one} differs from its fact" for one in both if known[one] != heard[one]]
     doubles = subscriber.deliveries - len(heard)
@@ -186,6 +218,8 @@ def compare_patches(
         # Two replicas may record two patches in another order than they made them.
         if more := Counter(fired[name]) - Counter(images):
             wrong.append(f"{name}: told of {min(more)} more often than patched")
+        if less := Counter(images) - Counter(fired[name]):
+            wrong.append(f"{name}: told of {min(less)} less often than patched")
     return Finding(
         "patches, each for one move of the tag", f"{patched}, {told} told as trigger.fired", wrong
     )

@@ -32,6 +32,7 @@ from fakes.stack_faults import (
 
 REPLICAS = "api=2,importer=2,tag-tracker=2,trigger-dispatcher=2"
 _ENVIRONMENT = {"TAGSTREAM_SCHEDULED_IMPORT_MINIMUM_INTERVAL": "4"}
+_UNTOLD = "SELECT count(*) FROM trigger_intents WHERE told_at IS NULL"
 _PEACE_S = 90.0
 # Shorter runs do not see memory settle: it is told, not judged.
 _JUDGES_MEMORY_FROM_S = 240.0
@@ -168,12 +169,18 @@ async def _peace(soak: Soak) -> Finding:
         count = (await query(stack, "SELECT count(*) FROM facts"))[0][0]
         return "" if len(heard) >= count else f"{len(heard)} of {count} events are heard"
 
+    async def untold() -> str:
+        """Who died after a patch has it told by another one, 10 s later."""
+        count = (await query(stack, _UNTOLD))[0][0]
+        return f"{count} patches may have to be told" if count else ""
+
     try:
         await until_ready(stack, _PEACE_S)
         async with connected(stack) as client:
             took_s = await until_silent(
                 lambda: load.unsettled(client), "everything follows", _PEACE_S
             )
+            await until_silent(untold, "every patch is told", _PEACE_S)
             took_s += await until_silent(unheard, "every event is heard", _PEACE_S)
             await until_published(stack, _PEACE_S)
     except AssertionError as error:

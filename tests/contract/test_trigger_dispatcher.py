@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,7 +11,6 @@ from aiohttp import web
 from fakes.cluster import status
 from fakes.dispatcher_world import D1, D2, DEPLOYMENTS, EVENTS, World, build_world, event, workload
 from tagstream.bus.outcomes import Outcome
-from tagstream.errors import Unavailable
 from tagstream.events.facts import TriggersResumed
 from tagstream.trigger_dispatcher.handlers import (
     on_triggers_resumed,
@@ -217,19 +215,3 @@ async def test_a_reaction_lost_with_its_process_is_found_by_the_sweep(world: Wor
     world.now[0] += timedelta(seconds=6)
     await sweep_due(world.deps)
     assert world.image() == D1
-
-
-async def test_a_patch_is_told_though_postgres_was_away_when_it_was_made(world: World) -> None:
-    await world.observe(world.cluster.put(DEPLOYMENTS, workload()))
-    answers = iter([D1, None, D1])
-
-    async def resolve(*_: object) -> str:
-        if (image := next(answers)) is None:
-            raise Unavailable("Postgres is away")
-        return image
-
-    world.deps = replace(world.deps, resolve_tag=resolve)
-    assert await world.move(D1) is Outcome.APPLIED
-    assert (world.image(), world.asked("PATCH")) == (D1, 1)
-    assert [kind for kind, _ in await world.facts()] == ["trigger.fired"]
-    assert await world.index() == [(D1, 0, True)]

@@ -22,7 +22,8 @@ Key = tuple[str, str, str]
 
 @dataclass
 class Cluster:
-    """What the server holds. `oldest` is the first version a watch may start after."""
+    """What the server holds. `oldest` is the first version a watch may start after; `loses` says
+    of which requests the answer gets lost. Patches count the generation of who has one."""
 
     objects: dict[Key, dict[str, Any]] = field(default_factory=dict)
     log: list[tuple[int, str, str, dict[str, Any]]] = field(default_factory=list)
@@ -32,6 +33,7 @@ class Cluster:
     oldest: int = 0
     url: str = ""
     fault: Callable[[web.Request], web.Response | None] = lambda _: None
+    loses: Callable[[web.Request], bool] = lambda _: False
     watch_lines: list[bytes] = field(default_factory=list)
     watches: int = 0
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -118,7 +120,10 @@ async def _handle(cluster: Cluster, request: web.Request) -> web.StreamResponse:
         if (collection, namespace, name) in cluster.objects:
             return status(409, "AlreadyExists", f"{name} already exists")
         return web.json_response(cluster.put(collection, body), status=201)
-    return _one(cluster, request.method, (collection, namespace, name), body)
+    answer = _one(cluster, request.method, (collection, namespace, name), body)
+    if cluster.loses(request) and request.transport is not None:
+        request.transport.close()
+    return answer
 
 
 def _one(cluster: Cluster, method: str, key: Key, body: Any) -> web.Response:
@@ -134,6 +139,10 @@ def _one(cluster: Cluster, method: str, key: Key, body: Any) -> web.Response:
         if body["metadata"].get("resourceVersion") != found["metadata"]["resourceVersion"]:
             return status(409, "Conflict", "the object has been modified")
         return web.json_response(cluster.put(key[0], body))
+    return _patch(cluster, key, found, body)
+
+
+def _patch(cluster: Cluster, key: Key, found: dict[str, Any], body: Any) -> web.Response:
     changed = copy.deepcopy(found)
     if isinstance(body, dict):
         changed.update(body)
@@ -141,6 +150,8 @@ def _one(cluster: Cluster, method: str, key: Key, body: Any) -> web.Response:
         refusal = _apply(changed, body)
         if refusal:
             return status(422, "Invalid", refusal)
+    if "generation" in changed["metadata"] and changed.get("spec") != found.get("spec"):
+        changed["metadata"]["generation"] += 1
     return web.json_response(cluster.put(key[0], changed))
 
 

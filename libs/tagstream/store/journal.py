@@ -247,14 +247,6 @@ async def _roll_back(connection: Connection) -> None:
         return
 
 
-async def is_committed(connection: Connection, command_id: str) -> bool:
-    """Whether a command of that id is in the journal: for who lost the answer to a commit."""
-    found: bool = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM commands WHERE id = $1)", command_id
-    )
-    return found
-
-
 _HEAD = "SELECT position FROM journal_head"
 
 

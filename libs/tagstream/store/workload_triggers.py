@@ -6,7 +6,7 @@ trigger means, and what `body` holds, is the trigger-dispatcher's matter.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -170,6 +170,48 @@ async def save_workload(
         [t.paused for t in triggers],
         [t.image for t in triggers],
     )
+
+
+# In one order: two who write the same workloads must not wait for each other.
+_LOCK = """
+    SELECT FROM workload_triggers
+    WHERE (cluster, api_version, kind, namespace, name) IN (
+        SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]))
+    ORDER BY cluster, api_version, kind, namespace, name, field_path FOR UPDATE
+"""
+_UPDATE = """
+    UPDATE workload_triggers old SET
+        resource_version = new.resource_version, body = new.body, failures = 0, retry_at = NULL,
+        observed_at = $10, container = new.container, image = new.image
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+                $8::jsonb[], $9::text[], $11::text[], $12::text[])
+        AS new (cluster, api_version, kind, namespace, name, uid, resource_version, body,
+                field_path, container, image)
+    WHERE old.cluster = new.cluster AND old.api_version = new.api_version AND old.kind = new.kind
+      AND old.namespace = new.namespace AND old.name = new.name AND old.uid = new.uid
+      AND old.field_path = new.field_path
+"""
+
+
+async def update_workloads(
+    connection: Connection,
+    workloads: Sequence[tuple[IndexedWorkload, Sequence[IndexedTrigger]]],
+    observed_at: datetime,
+) -> None:
+    """Write workloads whose images alone have changed; one that left the index meanwhile stays out.
+
+    Earlier failures are forgotten.
+    """
+    keys = [workload.key for workload, _ in workloads]
+    await connection.execute(_LOCK, *map(list, zip(*keys, strict=True)))
+    rows = [
+        (*one.key, one.uid, one.resource_version, one.body, t.field_path, t.container, t.image)
+        for one, triggers in workloads
+        for t in triggers
+    ]
+    if rows:
+        *first, container, image = map(list, zip(*rows, strict=True))
+        await connection.execute(_UPDATE, *first, observed_at, container, image)
 
 
 _DROP = f"DELETE FROM workload_triggers WHERE {_ONE}"

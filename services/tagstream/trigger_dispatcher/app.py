@@ -40,11 +40,13 @@ from tagstream.trigger_dispatcher.handlers import (
     sweep_due,
 )
 from tagstream.trigger_dispatcher.indexing import OBSERVER_LEASE, keep_index
+from tagstream.trigger_dispatcher.intents import sweep_intents
 from tagstream.trigger_dispatcher.settings import Settings
 
 SERVICE = "trigger-dispatcher"
 RETRY_LEASE = "trigger-retries"
 _SWEEP_S = 1.0
+_SWEEP_INTENTS_S = 5.0
 # What a replica had that died or froze, another one does after this; workloads wait for it.
 _ACK_WAIT_S = 10.0
 _CONCURRENT_MESSAGES = 8
@@ -154,12 +156,14 @@ def build_consumers(nats: Client, deps: Deps, replicas: int = 1) -> list[Consume
 def build_leased_work(
     deps: Deps, settings: Settings, stop: Stop
 ) -> list[tuple[Lease, Callable[[], Awaitable[None]]]]:
-    """What one process at a time does: observe, and look again (retries and resync)."""
+    """What one process at a time does: observe, and look again (retries, left over patches and
+    resync)."""
     observer = Lease(deps.database, OBSERVER_LEASE)
 
     async def look_again() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(_SWEEP_S, lambda: sweep_due(deps), stop))
+            group.create_task(_every(_SWEEP_INTENTS_S, lambda: sweep_intents(deps), stop))
             group.create_task(_every(settings.triggers_resync_s, lambda: resync(deps), stop))
 
     return [

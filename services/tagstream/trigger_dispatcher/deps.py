@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from tagstream.events.trigger_facts import ToldTrigger
 from tagstream.kube.client import KubeClient
 from tagstream.store.database import Connection, Database
+from tagstream.store.trigger_intents import StoredIntent
 from tagstream.trigger_dispatcher.gathering import Gathering
 from tagstream.trigger_dispatcher.locks import KeyedLocks
-from tagstream.trigger_dispatcher.matching import StreamTag, Workload, WorkloadKey
+from tagstream.trigger_dispatcher.matching import Change, StreamTag, Workload, WorkloadKey
 
 CONCURRENT_REACTIONS = 16
 ACTOR = "system:tagstream:trigger-dispatcher"
@@ -32,11 +32,12 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A workload as a patch of ours left it, what fired, and why."""
+    """A workload as a patch of ours left it, what fired, why, and the note of the intent."""
 
     workload: Workload
-    told: tuple[ToldTrigger, ...]
+    changes: tuple[Change, ...]
     cause: Cause
+    intent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Deps:
     clock: Callable[[], datetime]
     new_id: Callable[[], str]
     locks: KeyedLocks = field(default_factory=KeyedLocks)
+    intending: Gathering[StoredIntent, None] = field(default_factory=Gathering)
     firing: Gathering[Fired, Mapping[StreamTag, str]] = field(default_factory=Gathering)
     patched: dict[WorkloadKey, str] = field(default_factory=dict)
     slots: asyncio.Semaphore = field(

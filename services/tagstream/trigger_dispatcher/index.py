@@ -74,6 +74,11 @@ def is_same(old: Workload | None, new: Workload) -> bool:
     return old is not None and _essence(old) == _essence(new)
 
 
+def is_older(old: Workload | None, new: Workload) -> bool:
+    """Whether what comes as new is of an earlier generation of the same workload."""
+    return old is not None and old.uid == new.uid and new.generation < old.generation
+
+
 def _essence(workload: Workload) -> tuple[object, ...]:
     return workload.uid, workload.annotation, workload.containers
 

@@ -18,7 +18,8 @@ from tagstream.store.leases import Lease
 from tagstream.store.workload_triggers import IndexedWorkload
 from tagstream.trigger_dispatcher.announce import announce_failure
 from tagstream.trigger_dispatcher.deps import Cause, Deps
-from tagstream.trigger_dispatcher.index import from_index, is_same, to_index
+from tagstream.trigger_dispatcher.index import from_index, is_older, is_same, to_index
+from tagstream.trigger_dispatcher.intents import note_what_shows
 from tagstream.trigger_dispatcher.matching import (
     Failure,
     Workload,
@@ -116,11 +117,13 @@ async def _store(observation: Observation, workload: Workload) -> IndexedWorkloa
     async with deps.database.connection() as connection, connection.transaction():
         await observation.lease.fence(connection)
         indexed = await workload_triggers.load_workload(connection, row.key)
-        if indexed is not None and is_same(from_index(indexed), workload):
+        held = from_index(indexed) if indexed is not None else None
+        if is_same(held, workload) or is_older(held, workload):
             return None
-        due = needs_reaction(from_index(indexed) if indexed else None, workload)
+        due = needs_reaction(held, workload)
         if due:
             row, triggers = to_index(workload, now + _TAKEN_OVER_AFTER)
+        await note_what_shows(connection, workload)
         await workload_triggers.save_workload(connection, row, triggers, now)
     decision = decide_reaction(workload, {})
     if isinstance(decision, Failure):

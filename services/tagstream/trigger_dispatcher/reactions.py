@@ -22,8 +22,9 @@ from tagstream.store.workload_triggers import IndexedWorkload
 from tagstream.telemetry import metrics, names
 from tagstream.telemetry.tracing import current_traceparent, span
 from tagstream.trigger_dispatcher.announce import announce_failure
-from tagstream.trigger_dispatcher.deps import Cause, Deps
+from tagstream.trigger_dispatcher.deps import Cause, Deps, Fired
 from tagstream.trigger_dispatcher.index import from_index, is_paused, to_index
+from tagstream.trigger_dispatcher.intents import intend, note_what_shows
 from tagstream.trigger_dispatcher.matching import (
     Failure,
     Reaction,
@@ -173,6 +174,7 @@ async def _step(
 ) -> _View | ReactionOutcome:
     """Send one patch: the outcome if that settles it, else what to look at next."""
     told = tell(reaction.changes)
+    intent = await intend(deps, view.workload, reaction, cause)
     try:
         body = await _patch(deps, view.workload, reaction)
     except NotFound:
@@ -191,7 +193,7 @@ async def _step(
         return await _fail(deps, view.workload, told, error, cause, final=False)
     patched = parse_workload(deps.cluster, body)
     deps.patched[patched.key] = patched.resource_version
-    resolved = await record_fired(deps, patched, told, cause)
+    resolved = await record_fired(deps, Fired(patched, reaction.changes, cause, intent))
     return _View(patched, resolved, is_patched=True)
 
 
@@ -252,6 +254,7 @@ async def _refresh(deps: Deps, workload: Workload) -> _View | None:
     fresh = parse_workload(deps.cluster, body)
     row, triggers = to_index(fresh)
     async with deps.database.connection() as connection:
+        await note_what_shows(connection, fresh)
         await workload_triggers.save_workload(connection, row, triggers, deps.clock())
         resolved = await load_resolved(deps, connection, [fresh])
     return _View(fresh, resolved, is_fresh=True)

@@ -5,13 +5,13 @@ Owns the three transactions a reaction can end with. Nothing here talks to the c
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
+from typing import cast
 
-from tagstream.errors import Conflict, Unavailable
+from tagstream.errors import Conflict
 from tagstream.events.trigger_facts import (
     FAILED,
     FIRED,
@@ -22,7 +22,8 @@ from tagstream.events.trigger_facts import (
 )
 from tagstream.store import workload_triggers
 from tagstream.store.database import Connection
-from tagstream.store.journal import Command, Transaction, is_committed, transaction
+from tagstream.store.journal import Command, Transaction, transaction
+from tagstream.store.trigger_intents import StoredIntent, take_intents
 from tagstream.trigger_dispatcher.deps import ACTOR, Cause, Deps, Fired
 from tagstream.trigger_dispatcher.index import to_index, to_row
 from tagstream.trigger_dispatcher.matching import (
@@ -34,10 +35,9 @@ from tagstream.trigger_dispatcher.matching import (
 
 _IDS = uuid.UUID("6f1d0a52-0d3c-5a53-9c0c-6a8f3f1b7d10")
 _LONGEST_DELAY_S = 30.0
-_STORE_AGAIN_S = (0.1, 0.3, 0.6, 1.0, 2.0, 4.0, 8.0)
 
 
-def tell(changes: tuple[Change, ...]) -> tuple[ToldTrigger, ...]:
+def tell(changes: Sequence[Change]) -> tuple[ToldTrigger, ...]:
     """The changes as facts tell them."""
     return tuple(
         tell_trigger(c.source, c.field_path, c.image.old_image, c.image.new_image) for c in changes
@@ -69,16 +69,16 @@ async def load_resolved(
     return resolved
 
 
-async def record_fired(
-    deps: Deps, workload: Workload, told: tuple[ToldTrigger, ...], cause: Cause
-) -> Mapping[StreamTag, str]:
+async def record_fired(deps: Deps, fired: Fired) -> Mapping[StreamTag, str]:
     """Store the workload as the patch left it, with a `TriggerFired` for each tag that fired.
 
     Answers what its tags resolve to *after* the patch: had one moved in the meantime, the patch
     would be a step back, and the caller goes on with the new image. Patches that end while others
     are being stored are stored together: a tag with hundreds of followers costs a few commits.
+
+    Raises Unavailable and Conflict; what is not told then is told by the sweep of `intents`.
     """
-    return await deps.firing.add(Fired(workload, told, cause), lambda all_: _store(deps, all_))
+    return await deps.firing.add(fired, lambda all_: _store(deps, all_))
 
 
 async def _store(deps: Deps, fired: Sequence[Fired]) -> list[Mapping[StreamTag, str]]:
@@ -86,51 +86,29 @@ async def _store(deps: Deps, fired: Sequence[Fired]) -> list[Mapping[StreamTag, 
     answers: dict[int, Mapping[StreamTag, str]] = {}
     for cause in dict.fromkeys(one.cause for one in fired):
         group = [one for one in fired if one.cause == cause]
-        resolved = await _store_surely(deps, cause, group)
+        resolved = await _store_together(deps, cause, group)
         answers |= {id(one): resolved for one in group}
     return [answers[id(one)] for one in fired]
-
-
-async def _store_surely(
-    deps: Deps, cause: Cause, group: Sequence[Fired]
-) -> Mapping[StreamTag, str]:
-    """Asks again while Postgres is away: whoever looks next finds the image in its place, and would
-    never tell that we put it there.
-
-    Raises Unavailable after some 15 s, and Conflict.
-    """
-    delays_s = iter(_STORE_AGAIN_S)
-    is_again = False
-    while True:
-        delay_s = next(delays_s, None)
-        try:
-            return await _store_together(deps, cause, group)
-        except Unavailable:
-            if delay_s is None:
-                raise
-        except Conflict:
-            if not is_again or delay_s is None:
-                raise
-            async with deps.database.connection() as connection:
-                # Else another transaction came first, and ours is still to be stored.
-                if await is_committed(connection, _fired_id(group)):
-                    return await load_resolved(deps, connection, [o.workload for o in group])
-        is_again = True
-        await asyncio.sleep(delay_s)
 
 
 async def _store_together(
     deps: Deps, cause: Cause, group: Sequence[Fired]
 ) -> Mapping[StreamTag, str]:
-    command_id = _fired_id(group)
-    group = sorted(group, key=lambda o: o.workload.key)
-    reactions = [_reaction(FIRED, one.workload, one.told) for one in group]
-    async with _transaction(deps, command_id, cause, reactions) as tx:
-        for one in group:
-            row, triggers = to_index(one.workload)
-            await workload_triggers.save_workload(tx.connection, row, triggers, tx.command.at)
-        _emit(tx, reactions)
+    rows = [to_index(one.workload) for one in group]
+    async with _transaction(deps, deps.new_id(), cause) as tx:
+        taken = await take_intents(tx.connection, [one.intent for one in group], tx.command.at)
+        await workload_triggers.update_workloads(tx.connection, rows, tx.command.at)
+        _tell(tx, [fired_reaction(o.workload, o.changes) for o in group if o.intent in taken])
         return await load_resolved(deps, tx.connection, [one.workload for one in group])
+
+
+async def record_left_over(deps: Deps, intent: StoredIntent) -> None:
+    """Tell a patch that was made by a process which did not come to tell it."""
+    cause = Cause(*cast("Sequence[str]", intent.body["cause"]))
+    reaction = Reaction.from_json(cast("Mapping[str, object]", intent.body["reaction"]))
+    async with _transaction(deps, deps.new_id(), cause) as tx:
+        if await take_intents(tx.connection, [intent.id], tx.command.at):
+            _tell(tx, [reaction])
 
 
 async def record_failed(
@@ -148,8 +126,7 @@ async def record_failed(
     else many moves in a short absence of the cluster would put the workload off for long.
     `failure` is a CamelCase reason and a sentence. Only the first failure in a row is a fact.
     """
-    reactions = [_reaction(FAILED, workload, told, failure)]
-    async with _transaction(deps, deps.new_id(), cause, reactions) as tx:
+    async with _transaction(deps, deps.new_id(), cause) as tx:
         row = to_row(workload)
         known = await workload_triggers.load_workload(tx.connection, row.key)
         failures = known.failures if known and known.body == row.body else 0
@@ -161,7 +138,7 @@ async def record_failed(
             tx.connection, row, failures + 1, None if final else tx.command.at + delay
         )
         if failures == 0:
-            _emit(tx, reactions)
+            _tell(tx, [_reaction(FAILED, workload, told, failure)])
 
 
 async def record_skipped(
@@ -171,10 +148,10 @@ async def record_skipped(
     if not cause.event_id:
         return
     command_id = _id_from(workload, SKIPPED, cause.event_id)
-    reactions = [_reaction(SKIPPED, workload, told, ("Paused", "triggers are paused here"))]
+    reaction = _reaction(SKIPPED, workload, told, ("Paused", "triggers are paused here"))
     try:
-        async with _transaction(deps, command_id, cause, reactions) as tx:
-            _emit(tx, reactions)
+        async with _transaction(deps, command_id, cause) as tx:
+            _tell(tx, [reaction])
     except Conflict:
         # The event was delivered before, and the fact is already there.
         return
@@ -197,7 +174,7 @@ def _active_sources(workload: Workload) -> set[StreamTag]:
 
 
 def _transaction(
-    deps: Deps, command_id: str, cause: Cause, reactions: Sequence[Reaction]
+    deps: Deps, command_id: str, cause: Cause
 ) -> AbstractAsyncContextManager[Transaction]:
     command = Command(
         id=command_id,
@@ -205,10 +182,7 @@ def _transaction(
         at=deps.clock(),
         actor=ACTOR,
         cause=cause.text,
-        arguments={
-            "event": cause.event_id,
-            "reactions": [reaction.to_json() for reaction in reactions],
-        },
+        arguments={"event": cause.event_id},
         traceparent=cause.traceparent,
     )
     return transaction(deps.database, command)
@@ -234,14 +208,17 @@ def _reaction(
     )
 
 
-def _emit(tx: Transaction, reactions: Sequence[Reaction]) -> None:
+def fired_reaction(workload: Workload, changes: Sequence[Change]) -> Reaction:
+    """What is told of a patch that was made."""
+    return _reaction(FIRED, workload, tell(changes))
+
+
+def _tell(tx: Transaction, reactions: Sequence[Reaction]) -> None:
+    if not reactions:
+        return
+    tx.say({"reactions": [reaction.to_json() for reaction in reactions]})
     for fact in reaction_facts(reactions):
         tx.emit(fact)
-
-
-def _fired_id(group: Sequence[Fired]) -> str:
-    """One patch gives one resourceVersion, so the same patch can never be recorded twice."""
-    return _id_from(group[0].workload, FIRED, group[0].workload.resource_version)
 
 
 def _id_from(workload: Workload, what: str, detail: str) -> str:
