@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NoReturn
 
 from tagstream.errors import InvalidInput
@@ -16,6 +17,7 @@ TRIGGERS_ANNOTATION = "image.openshift.io/triggers"
 
 _MAX_FIELD_PATH_CHARS = 512
 _MAX_ANNOTATION_CHARS = 256 * 1024
+_SHORT_CHARS = 4 * 1024
 _GO_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", float: "number"}
 
 
@@ -45,6 +47,11 @@ def parse_triggers(text: str) -> tuple[Trigger, ...]:
 
     Raises InvalidInput when it cannot be decoded or names a fieldPath twice.
     """
+    # One reaction asks for the same text several times.
+    return _parse_short(text) if len(text) <= _SHORT_CHARS else _parse(text)
+
+
+def _parse(text: str) -> tuple[Trigger, ...]:
     decoded = _decode(text)
     if decoded is None:
         return ()
@@ -57,6 +64,9 @@ def parse_triggers(text: str) -> tuple[Trigger, ...]:
     if any(len(path) > _MAX_FIELD_PATH_CHARS for path in paths):
         raise InvalidInput("", f"a fieldPath is longer than {_MAX_FIELD_PATH_CHARS} characters")
     return triggers
+
+
+_parse_short = lru_cache(maxsize=1024)(_parse)
 
 
 def _decode(text: str) -> object:

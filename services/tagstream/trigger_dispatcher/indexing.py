@@ -41,11 +41,16 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Observation:
-    """What one holder of the lease remembers: the workloads with an annotation, as last seen."""
+    """What one holder of the lease remembers: the workloads with an annotation, as last seen.
+
+    `waiting` are those that this process just works on, each as it was last observed: most are
+    the echo of our own patch, which whoever patches stores.
+    """
 
     deps: Deps
     lease: Lease
     seen: dict[WorkloadKey, Workload] = field(default_factory=dict)
+    waiting: dict[WorkloadKey, Observed] = field(default_factory=dict)
     pending: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(_PENDING_REACTIONS)
     )
@@ -77,7 +82,7 @@ async def keep_index(deps: Deps, lease: Lease) -> None:
 async def _follow(
     observation: Observation, group: asyncio.TaskGroup, target: Target, known: set[Name]
 ) -> None:
-    async for observed in observe(observation.deps.kube, target, known):
+    async def take(observed: Observed) -> None:
         row = await on_observed(observed, observation)
         key = _key(observation.deps, observed)
         name = (observed.namespace, observed.name)
@@ -85,6 +90,21 @@ async def _follow(
         if row is not None:
             await observation.pending.acquire()
             group.create_task(_react_later(observation, row))
+
+    async def take_after_the_reaction(key: WorkloadKey) -> None:
+        async with observation.deps.locks.hold(key):
+            observed = observation.waiting.pop(key)
+        await take(observed)
+
+    async for observed in observe(observation.deps.kube, target, known):
+        key = _key(observation.deps, observed)
+        if key in observation.waiting:
+            observation.waiting[key] = observed
+        elif observation.deps.locks.is_held(key):
+            observation.waiting[key] = observed
+            group.create_task(take_after_the_reaction(key))
+        else:
+            await take(observed)
 
 
 async def on_observed(observed: Observed, observation: Observation) -> IndexedWorkload | None:

@@ -13,6 +13,10 @@ class KeyedLocks:
     def __init__(self) -> None:
         self._locks: dict[Hashable, tuple[asyncio.Lock, int]] = {}
 
+    def is_held(self, key: Hashable) -> bool:
+        """Whether somebody holds the key's lock or waits for it."""
+        return key in self._locks
+
     @asynccontextmanager
     async def hold(self, key: Hashable) -> AsyncIterator[bool]:
         """Hold the key's lock; the value says whether somebody else had it before."""
