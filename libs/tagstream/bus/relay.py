@@ -38,7 +38,7 @@ class RelaySettings:
     batch: int = 500
     read_limit: int = 1000
     publish_timeout_s: float = 5.0
-    idle_s: float = 1.0
+    idle_s: float = 2.0
     save_every_s: float = 5.0
 
 
@@ -120,10 +120,8 @@ class Relay:
         place = self._place
         batch = await self._outbox.read(place.read_after, self._settings.read_limit)
         fresh = [message for message in batch if place.is_behind(message)]
-        if not await self._fence():
-            return False
         if fresh:
-            return await self._publish(place, fresh, stop)
+            return await self._fence() and await self._publish(place, fresh, stop)
         self._problem = None
         if place.whole:
             await _first_of(stop, self._outbox.wait(self._settings.idle_s))

@@ -11,7 +11,7 @@ import asyncpg
 from tagstream.errors import Conflict
 from tagstream.store.database import Connection, Database, flush, postgres_errors
 
-POLL_S = 1.0
+POLL_S = 2.0
 CHANNEL = "tagstream_journal"
 
 
@@ -75,7 +75,7 @@ async def save_cursor(database: Database, stream: str, position: int, epoch: int
 
 class JournalSignal:
     """Wakes whoever waits when a table of the journal grows: LISTEN on a connection of its own,
-    and a poll every second for what a dropped connection missed."""
+    and a poll every two seconds for what a dropped connection missed."""
 
     def __init__(self, url: str, table: Literal["changes", "facts", "jobs"] = "changes") -> None:
         self._url = url

@@ -34,6 +34,7 @@ from tagstream.telemetry.run import Stop
 from tagstream.telemetry.tracing import configure_tracing
 from tagstream.trigger_dispatcher.deps import CONCURRENT_REACTIONS, Deps
 from tagstream.trigger_dispatcher.handlers import (
+    count_failing,
     on_tag_changed,
     on_triggers_resumed,
     resync,
@@ -47,6 +48,7 @@ SERVICE = "trigger-dispatcher"
 RETRY_LEASE = "trigger-retries"
 _SWEEP_S = 1.0
 _SWEEP_INTENTS_S = 5.0
+_COUNT_S = 5.0
 # What a replica had that died or froze, another one does after this; workloads wait for it.
 _ACK_WAIT_S = 10.0
 _CONCURRENT_MESSAGES = 8
@@ -163,6 +165,7 @@ def build_leased_work(
     async def look_again() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(_every(_SWEEP_S, lambda: sweep_due(deps), stop))
+            group.create_task(_every(_COUNT_S, lambda: count_failing(deps), stop))
             group.create_task(_every(_SWEEP_INTENTS_S, lambda: sweep_intents(deps), stop))
             group.create_task(_every(settings.triggers_resync_s, lambda: resync(deps), stop))
 

@@ -57,6 +57,10 @@ async def sweep_due(deps: Deps) -> None:
         rows = await workload_triggers.load_due(connection, deps.cluster, deps.clock())
     if rows:
         await react_all(deps, rows, Cause("retry"))
+
+
+async def count_failing(deps: Deps) -> None:
+    """Show how many workloads wait for another try."""
     async with deps.database.connection() as connection:
         failing = await workload_triggers.count_failing(connection, deps.cluster)
     metrics.put(names.WORKLOADS_FAILING, failing)
