@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from generator.descriptors import Message
 from generator.json_schema import JsonObject, message_schema
+from tagstream.bus.signs import SIGN_HEADER, WANTED_HEADER, look_subject, replica_subject
 from tagstream.events import subjects
 from tagstream.events.facts import FACTS
 
@@ -31,6 +32,7 @@ _HEADERS = {
     "ce-datacontenttype": "Always application/json.",
     "traceparent": "W3C trace context of the request that caused it.",
 }
+_INTERNAL = "Internal to one release and the next; not part of the contract."
 _REQUIRED_HEADERS = ["ce-specversion", "ce-id", "ce-source", "ce-type"]
 
 
@@ -55,7 +57,7 @@ def build_asyncapi(messages: Mapping[str, Message]) -> JsonObject:
         "servers": {"nats": _server()},
         "channels": {
             **{_key(message): _channel(message) for message in typed},
-            "fetch": _fetch_channel(),
+            **_fetch_channels(),
         },
         "operations": {**operations, **_fetch_operations()},
         "components": {
@@ -138,26 +140,48 @@ def _cloud_event_trait() -> JsonObject:
     }
 
 
-def _fetch_channel() -> JsonObject:
+def _fetch_channels() -> JsonObject:
     return {
-        "address": subjects.RPC_FETCH,
-        "description": (
-            "Request/reply: the api asks an importer to fetch images now. Internal to one release; "
-            "not part of the contract."
-        ),
+        "fetch": {
+            "address": subjects.RPC_FETCH,
+            "description": (
+                "Request/reply: the api asks an importer to fetch images now. While it works, the "
+                f"importer sends signs of life to the inbox, with the header {SIGN_HEADER}, if the "
+                f"request has the header {WANTED_HEADER}. {_INTERNAL}"
+            ),
+        },
+        "fetchLook": {
+            "address": look_subject(subjects.RPC_FETCH),
+            "description": (
+                "The importer that had a request fell silent or leaves, and the api asks who is "
+                f"there. The message is empty, its inbox is the request's. {_INTERNAL}"
+            ),
+        },
+        "fetchReplica": {
+            "address": replica_subject(subjects.RPC_FETCH, "{replica}"),
+            "description": f"The request, for the importer that said it is there. {_INTERNAL}",
+            "parameters": {"replica": {"description": "The importer's name for itself."}},
+        },
     }
 
 
 def _fetch_operations() -> JsonObject:
-    channel = {"$ref": "#/channels/fetch"}
+    answers = "One importer answers each request, to the requester's inbox."
+    says = "Every importer that is there says so, and names its own subject in the body."
     return {
-        "fetch": {
-            "action": "receive",
-            "channel": channel,
-            "summary": "One importer answers each request, to the requester's inbox.",
-            "reply": {"address": {"location": "$message.header#/reply-to"}},
-            "bindings": {"nats": {"queue": "importer", "bindingVersion": "0.1.0"}},
-        }
+        "fetch": _fetch_operation("fetch", answers, queue="importer"),
+        "fetchLook": _fetch_operation("fetchLook", says),
+        "fetchReplica": _fetch_operation("fetchReplica", answers),
+    }
+
+
+def _fetch_operation(channel: str, summary: str, **binding: str) -> JsonObject:
+    return {
+        "action": "receive",
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "summary": summary,
+        "reply": {"address": {"location": "$message.header#/reply-to"}},
+        "bindings": {"nats": {**binding, "bindingVersion": "0.1.0"}},
     }
 
 

@@ -7,7 +7,6 @@ import gzip
 import os
 import signal
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -67,7 +66,7 @@ def readiness(port: int) -> str:
 
 @asynccontextmanager
 async def service(module: str, **settings: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Run a service until the block ends; it must then end by itself within two seconds."""
+    """Run a service until the block ends; it must then end by itself within five seconds."""
     (port,) = choose_ports([0])
     environment = {f"TAGSTREAM_{key.upper()}": value for key, value in settings.items()}
     process = await asyncio.create_subprocess_exec(
@@ -87,12 +86,10 @@ async def service(module: str, **settings: str) -> AsyncIterator[asyncio.subproc
         return await asyncio.to_thread(readiness, port) == "ok\n"
 
     try:
-        await until(ready, timeout_s=20)
+        await until(ready, timeout_s=30)
         yield process
         process.send_signal(signal.SIGTERM)
-        started = time.monotonic()
-        assert await asyncio.wait_for(process.wait(), 10) == 0
-        assert time.monotonic() - started < 2
+        assert await asyncio.wait_for(process.wait(), 5) == 0
     finally:
         if process.returncode is None:
             process.kill()
@@ -123,7 +120,7 @@ async def test_both_services_import_by_event_and_on_request(servers: Servers) ->
         async def imported() -> bool:
             return (await world.load("app")).head("t") is not None
 
-        await until(imported, timeout_s=10)
+        await until(imported)
         image = ImageImportSpec(source, "t", insecure=True)
         request = ImportRequest("shop", "app", (image, ImageImportSpec("*", "u")))
         fetcher = NatsFetcher(client)
@@ -136,28 +133,28 @@ async def test_both_services_import_by_event_and_on_request(servers: Servers) ->
     assert all(answer == answers[0] for answer in answers)
 
 
-async def test_work_under_way_does_not_hold_up_the_end(servers: Servers) -> None:
+async def test_work_under_way_does_not_hold_up_the_end_and_goes_on(servers: Servers) -> None:
     world, urls = servers.world, servers.urls
-    world.registry.add_image("app", "1")
+    digest = world.registry.add_image("app", "1")
     world.registry.misbehave("/v2/app/", slow(60))
     source = f"{world.registry.host}/app:1"
     async with connected(servers.nats) as client, service("tag_tracker", **urls):
         async with service("importer", **urls):
             await world.create("app", {"t": source})
             image = ImageImportSpec(source, "t", insecure=True)
-            request = ImportRequest("shop", "app", (image,), deadline_s=30)
+            request = ImportRequest("shop", "app", (image,), deadline_s=60)
             asked = asyncio.create_task(NatsFetcher(client).fetch(request, traceparent=""))
             await until(lambda: len(world.registry.paths("/v2/app/")) == 2)
-        with pytest.raises(Unavailable, match="stopping"):
-            await asyncio.wait_for(asked, 1)
         world.registry.behave()
-        # The job was given back, and is done by the next importer.
+        # Job and request were given back, and are done by the next importer.
         async with service("importer", **urls):
 
             async def imported() -> bool:
                 return (await world.load("app")).head("t") is not None
 
-            await until(imported, timeout_s=10)
+            await until(imported)
+            answer: Any = await asked
+    assert answer["images"][0]["image"]["digest"] == digest
 
 
 async def test_nobody_to_ask_is_told_at_once(nats: NatsServer) -> None:

@@ -1,9 +1,11 @@
-"""Every NATS subject and JetStream stream name, built and read here and nowhere else.
+"""Every NATS subject and JetStream stream name, built and read here and nowhere else (what hangs
+below a subject of requests: `bus.signs`).
 
     tagstream.events.<namespace>.<noun>.<verb>.<stream>.<tag>     facts
     tagstream.jobs.import.<host>.<namespace>.<stream>             import jobs
     tagstream.jobs.redrive.<durable>                              dead letters that were put back
     tagstream.rpc.fetch                                           "fetch these now", request/reply
+    tagstream.rpc.fetch.look, tagstream.rpc.fetch.replica.<id>    the same, from a second replica
 
 A name becomes one token:
 - `_` stands for "none" (a fact about no single namespace, stream or tag); a name that is `_` itself

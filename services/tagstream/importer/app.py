@@ -43,6 +43,11 @@ _HELD_JOBS = 256
 # Longer than any import's own deadline, which ends it in order.
 _JOB_MAX_S = 900.0
 _GRACE_S = 1.0
+# What a replica had that died or froze, another one does after this.
+_ACK_WAIT_S = 10.0
+# Until then a frozen one still gets jobs; it must be over when its own come again.
+_PULL_EXPIRES_S = 6.0
+_PULL_HEARTBEAT_S = 3.0
 _POOL_SIZE = 12
 
 _log = structlog.get_logger(__name__)
@@ -114,7 +119,7 @@ def build_consumer(nats: Client, deps: Deps, replicas: int = 1) -> Consumer:
     """The durable for import jobs; those of one registry host share a lane of their own."""
     return Consumer(
         nats,
-        ConsumerSpec(JOBS_STREAM, DURABLE, (imports_filter(),)),
+        ConsumerSpec(JOBS_STREAM, DURABLE, (imports_filter(),), ack_wait_s=_ACK_WAIT_S),
         build_handler(DURABLE, lambda event: on_import_ordered(event, deps)),
         concurrency=_CONCURRENT_JOBS,
         dead_letters=DeadLetterTable(deps.database),
@@ -123,6 +128,11 @@ def build_consumer(nats: Client, deps: Deps, replicas: int = 1) -> Consumer:
         ensure=lambda: ensure_streams(nats.jetstream(), replicas),
         on_handled=count_handled,
         settings=ConsumeSettings(
-            prefetch=_HELD_JOBS, handler_max_s=_JOB_MAX_S, hold_max_s=_JOB_MAX_S, grace_s=_GRACE_S
+            prefetch=_HELD_JOBS,
+            handler_max_s=_JOB_MAX_S,
+            hold_max_s=_JOB_MAX_S,
+            grace_s=_GRACE_S,
+            pull_expires_s=_PULL_EXPIRES_S,
+            pull_heartbeat_s=_PULL_HEARTBEAT_S,
         ),
     )

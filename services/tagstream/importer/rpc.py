@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Coroutine
 
 import orjson
 from faststream.nats import NatsBroker, NatsMessage, NatsResponse
 
 from tagstream.bus.replies import REPLY_MAX_BYTES
-from tagstream.errors import InvalidInput, TagstreamError, Unavailable
+from tagstream.bus.sharing import add_shared_subscriber
+from tagstream.errors import InvalidInput, TagstreamError
 from tagstream.events.subjects import RPC_FETCH
 from tagstream.importer.deps import Deps
 from tagstream.importer.handlers import fetch_and_keep
@@ -25,7 +25,6 @@ from tagstream.telemetry.tracing import span
 QUEUE = "importer"
 # Mostly waiting: enough that a slow registry does not take every place.
 _CONCURRENT_REQUESTS = 256
-_STOP_GRACE_S = 0.5
 
 
 async def on_fetch_requested(payload: bytes, deps: Deps) -> bytes:
@@ -52,29 +51,16 @@ async def build_reply(answer: bytes) -> NatsResponse:
 
 
 def add_fetch_subscriber(broker: NatsBroker, deps: Deps, stop: asyncio.Event) -> None:
-    """Registers the one subject, shared by all replicas.
+    """Registers what all replicas serve together; fetching twice does no harm.
 
-    Once `stop` is set, what is not done in a moment is answered as Unavailable: who asked would
-    else wait for nothing.
+    Once `stop` is set, what is not done in a moment is left to another replica.
     """
 
-    @broker.subscriber(RPC_FETCH, queue=QUEUE, max_workers=_CONCURRENT_REQUESTS)
     async def fetch_now(payload: bytes, message: NatsMessage) -> NatsResponse:
         traceparent = (message.headers or {}).get("traceparent", "")
         with span(names.MESSAGE_SPAN, traceparent, consumer="importer-fetch"):
-            return await build_reply(await _unless_stopped(on_fetch_requested(payload, deps), stop))
+            return await build_reply(await on_fetch_requested(payload, deps))
 
-
-async def _unless_stopped(work: Coroutine[None, None, bytes], stop: asyncio.Event) -> bytes:
-    working, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            await asyncio.wait({working}, timeout=_STOP_GRACE_S)
-        if not working.done():
-            raise Unavailable("the importer is stopping; ask again")
-        return working.result()
-    finally:
-        working.cancel()
-        stopped.cancel()
-        await asyncio.gather(working, stopped, return_exceptions=True)
+    add_shared_subscriber(
+        broker, RPC_FETCH, fetch_now, queue=QUEUE, places=_CONCURRENT_REQUESTS, stop=stop
+    )
