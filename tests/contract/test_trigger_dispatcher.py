@@ -126,6 +126,21 @@ async def test_a_failing_workload_is_retried_later_and_told_once(world: World) -
     ]
 
 
+async def test_a_look_that_fails_is_that_workloads_own_matter(world: World) -> None:
+    for name in ("bad", "good"):
+        await world.observe(world.cluster.put(DEPLOYMENTS, workload(name)))
+    world.cluster.put(DEPLOYMENTS, workload("bad", image="edited meanwhile"))
+    world.cluster.fault = lambda request: (
+        status(503, "X", "away") if request.method == "GET" else None
+    )
+    assert await world.move(D1) is Outcome.APPLIED
+    assert (world.image("bad"), world.image("good")) == ("edited meanwhile", D1)
+    world.cluster.fault = lambda _: None
+    world.now[0] += timedelta(seconds=2)
+    await sweep_due(world.deps)
+    assert world.image("bad") == D1
+
+
 async def test_many_moves_while_the_cluster_is_away_count_as_one(world: World) -> None:
     world.tags["shop/app:1"] = D1
     await world.observe(world.cluster.put(DEPLOYMENTS, workload()))

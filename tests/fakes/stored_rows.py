@@ -15,6 +15,7 @@ _TABLES = (
     "import_schedule",
     "resources",
     "workload_triggers",
+    "trigger_intents",
     "prune_runs",
     "former_streams",
     "leases",

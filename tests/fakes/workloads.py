@@ -32,6 +32,7 @@ def deployment(namespace: str, name: str, fields: Mapping[str, tuple[str, str]])
         "metadata": {
             "namespace": namespace,
             "name": name,
+            "generation": 1,
             "annotations": {"image.openshift.io/triggers": json.dumps(triggers)},
         },
         "spec": {"template": {"spec": {"containers": containers}}},

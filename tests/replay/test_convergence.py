@@ -9,7 +9,10 @@ the real handlers, behind a bus that
 - lets messages of different lanes pass each other, and within a lane those that failed or are
   handed out again (with one replica), or that another replica is busy with (with more);
 - kills a handler before its commit, or after it so that the message comes again;
-- for some seeds loses messages, which the services' resync functions have to make up for.
+- for some seeds loses messages, which the services' resync functions have to make up for;
+
+and the cluster whose workloads follow is away at times: it refuses, hangs up, or patches and is not
+heard. Each of its patches must be told by exactly one `trigger.fired`.
 
 **What must be the same.** Of each stream: the spec (all but generations), which tags wait for an
 import, the heads, and for each tag the digests and pull specs of its history in their order, and

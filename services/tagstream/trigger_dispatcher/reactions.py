@@ -181,20 +181,34 @@ async def _step(
         await record_gone(deps, view.workload)
         return ReactionOutcome.GONE
     except (InvalidInput, Conflict) as error:
-        fresh = await _refresh(deps, view.workload)
-        if fresh is None:
-            return ReactionOutcome.GONE
-        is_unmoved = fresh.workload.resource_version == view.workload.resource_version
-        if view.is_fresh and is_unmoved and isinstance(error, InvalidInput):
-            # Nothing moved between reading and patching: the server will never take it.
-            return await _fail(deps, view.workload, told, error, cause, final=True)
-        return fresh
+        return await _look_again(deps, view, told, error, cause)
     except Upstream as error:
         return await _fail(deps, view.workload, told, error, cause, final=False)
     patched = parse_workload(deps.cluster, body)
     deps.patched[patched.key] = patched.resource_version
     resolved = await record_fired(deps, Fired(patched, reaction.changes, cause, intent))
     return _View(patched, resolved, is_patched=True)
+
+
+async def _look_again(
+    deps: Deps,
+    view: _View,
+    told: tuple[ToldTrigger, ...],
+    refusal: InvalidInput | Conflict,
+    cause: Cause,
+) -> _View | ReactionOutcome:
+    """The patch was refused: what the workload is now, or that it is of no use to ask again."""
+    try:
+        fresh = await _refresh(deps, view.workload)
+    except Upstream as error:
+        return await _fail(deps, view.workload, told, error, cause, final=False)
+    if fresh is None:
+        return ReactionOutcome.GONE
+    is_unmoved = fresh.workload.resource_version == view.workload.resource_version
+    if view.is_fresh and is_unmoved and isinstance(refusal, InvalidInput):
+        # Nothing moved between reading and patching: the server will never take it.
+        return await _fail(deps, view.workload, told, refusal, cause, final=True)
+    return fresh
 
 
 async def _patch(deps: Deps, workload: Workload, reaction: Reaction) -> dict[str, object]:

@@ -15,6 +15,7 @@ from unittest.mock import patch
 from fakes.cluster import Cluster
 from fakes.convergence.bus import Bus, Perturbation
 from fakes.convergence.faults import BrittleDatabase, Killed
+from fakes.convergence.moods import Moods, be_well, list_patches, list_told
 from fakes.convergence.outcome import Field, Outcome, read_outcome
 from fakes.convergence.registry import RecordedRegistries
 from fakes.convergence.requests import request_again
@@ -38,6 +39,7 @@ from tagstream.tag_tracker.ordering import SCHEDULED, order_imports
 from tagstream.tag_tracker.resyncing import resync as repair_imports
 from tagstream.trigger_dispatcher.handlers import resync as repair_workloads
 from tagstream.trigger_dispatcher.handlers import sweep_due
+from tagstream.trigger_dispatcher.intents import sweep_intents
 
 _REPAIRS = 6
 
@@ -52,6 +54,7 @@ class Stage:
     kube: KubeClient
 
     async def clear(self) -> None:
+        be_well(self.cluster)
         self.cluster.objects.clear()
         self.cluster.log.clear()
         await clear_rows(self.steady)
@@ -161,6 +164,7 @@ class Playing:
         before = await self._position()
         self.world.clock.forward(minutes=1)
         await sweep_due(self.world.dispatcher)
+        await sweep_intents(self.world.dispatcher)
         if self.bus.how.lossy:
             await repair_imports(self.world.tracker)
             await repair_workloads(self.world.dispatcher)
@@ -189,8 +193,10 @@ class Played:
 
 
 async def play_script(stage: Stage, script: Script, how: Perturbation) -> Played:
-    """Also asserts that what happened replays exactly itself."""
+    """Also asserts that what happened replays exactly itself, and that each patch is told once."""
     await stage.clear()
+    # Of its own: the order of requests to the cluster is not that of the messages.
+    Moods(Random(~how.seed)).rule(stage.cluster)
     random = Random(how.seed)
     registries = RecordedRegistries(dict(script.first), script.bodies)
     fetching = FetchDeps(cast(Transport, None))
@@ -207,9 +213,17 @@ async def play_script(stage: Stage, script: Script, how: Perturbation) -> Played
             bus = Bus(Outboxes(stage.steady), world.handle, how, random)
             playing = Playing(script, world, bus, registries, random)
             await playing.play()
+    patches = list_patches(stage.cluster, script.followed)
+    assert list_told(await _facts(stage.steady)) == patches, "\n".join(bus.story)
     lines = await record(stage.steady)
     play(lines)
     return Played(read_outcome(read_lines(lines), _images(stage.cluster, script)), bus.story)
+
+
+async def _facts(database: Database) -> list[tuple[str, Json]]:
+    async with database.connection() as connection:
+        rows = await connection.fetch("SELECT type, data FROM facts ORDER BY position, number")
+    return [(row["type"], row["data"]) for row in rows]
 
 
 def _images(cluster: Cluster, script: Script) -> dict[Field, str]:
