@@ -15,6 +15,7 @@ from tagstream.images.reference import (
     parse_image_reference,
 )
 from tagstream.streams.image_stream import ImageStream, ImportMode, SourceKind
+from tagstream.streams.import_orders import PREFER_ARCH, PREFER_OS
 from tagstream.streams.import_request import (
     ImageImportSpec,
     ImportRequest,
@@ -23,8 +24,6 @@ from tagstream.streams.import_request import (
 from tagstream.streams.validation import validate_name
 
 _MODES = "invalid import mode, valid modes are '', 'Legacy', 'PreserveOriginal'"
-_PREFER_OS = "importer.image.openshift.io/prefer-os"
-_PREFER_ARCH = "importer.image.openshift.io/prefer-arch"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,8 +181,8 @@ def _image_spec(image: JsonObject, before: ImageStream | None) -> ImageImportSpe
         to_tag=to_tag,
         insecure=bool(policy.get("insecure")),
         import_mode=ImportMode(policy["importMode"]),
-        prefer_os=annotations.get(_PREFER_OS, ""),
-        prefer_arch=annotations.get(_PREFER_ARCH, ""),
+        prefer_os=annotations.get(PREFER_OS, ""),
+        prefer_arch=annotations.get(PREFER_ARCH, ""),
         include_manifest=bool(image.get("includeManifest")),
     )
 
