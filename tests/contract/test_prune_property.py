@@ -22,6 +22,7 @@ from fakes.prune_model import (
     HOST,
     KINDS,
     NAMESPACE,
+    OTHER_NAMESPACE,
     WATCHED,
     Items,
     Picture,
@@ -32,6 +33,7 @@ from fakes.prune_model import (
     expected_images,
     expected_items,
     from_below,
+    home,
     pinned,
     pushed,
     used_images,
@@ -50,7 +52,7 @@ from fakes.prune_world import (
 from tagstream.pruning import sweeping
 from tagstream.pruning.applying import apply_images, apply_items
 from tagstream.pruning.marking import Marked, mark
-from tagstream.pruning.rules import PruneRules
+from tagstream.pruning.rules import PruneRules, rules_over_size_limit
 from tagstream.pruning.runs import begin_run
 from tagstream.pruning.sweeping import Sweep, Sweeper
 from tagstream.store.database import Database
@@ -61,18 +63,22 @@ from tagstream.streams.image_stream import ImageStream
 _MOMENT_S = 0.05
 
 # Most things are old and there, so that most worlds have something to prune.
-ages = st.sampled_from([600, 600, 600, 61, 60, 30, 0])
+ages = st.sampled_from([600, 600, 600, 61, 60, 30, 0, -30])
 names = st.sampled_from(["a", "b", "c", "d", "e", "f"])
 stream_names = st.sampled_from(["app", "db"])
 tag_names = st.sampled_from(["1", "latest"])
 items = st.lists(st.tuples(names | st.just(""), ages), max_size=5).map(tuple)
 references = st.builds(by_tag, stream_names, tag_names) | st.builds(by_digest, stream_names, names)
+namespaces = st.sampled_from([NAMESPACE, OTHER_NAMESPACE])
+sizes = st.integers(1, 2)
+limits = st.dictionaries(namespaces, sizes, min_size=1)
 rules = st.builds(
     PruneRules,
     st.integers(0, 3),
     st.sampled_from([timedelta(0), timedelta(minutes=60)]),
     st.booleans(),
-)
+    namespace=st.just("") | namespaces,
+) | st.builds(rules_over_size_limit, namespace=st.just("") | namespaces, all_images=st.booleans())
 
 
 @st.composite
@@ -85,6 +91,7 @@ def workloads(draw: st.DrawFn, kinds: tuple[str, ...], prefix: str) -> tuple[Pod
             draw(ages),
             draw(st.sampled_from(("pods", *kinds))),
             draw(st.booleans()),
+            draw(namespaces),
         )
         for n, image in enumerate(draw(st.lists(references, max_size=3)))
     )
@@ -98,12 +105,14 @@ def worlds(draw: st.DrawFn) -> World:
     }
     children = st.lists(names, max_size=2, unique=True).map(tuple)
     found = tuple(
-        Picture(name, draw(ages), draw(st.booleans()), draw(children) if name < "c" else ())
+        Picture(
+            name, draw(ages), draw(st.booleans()), draw(children) if name < "c" else (), draw(sizes)
+        )
         for name in draw(st.sets(names, min_size=3))
     )
     pods = draw(workloads((*KINDS, WATCHED), "w"))
     pins = draw(st.lists(st.tuples(stream_names, names), max_size=1))
-    return World(streams, found, pods, tuple(pins))
+    return World(streams, found, pods, tuple(pins), draw(limits))
 
 
 @dataclass(frozen=True)
@@ -182,7 +191,9 @@ class Meanwhile:
 
     A due whole number is for somebody who comes for what is just going: one of the items that a
     transaction takes away, or one of `going`. `decided` is the world in which the sweep last
-    took items from a stream; workloads count up to the commit, images until it has decided.
+    took items from a stream, and the one to come if a move was under way: only Postgres knows
+    whether it was committed by then. Workloads count up to the commit, images until the sweep has
+    decided.
     `perhaps` are images that were pushed to a tag that named them already: whether that was before
     its item went, which means nothing, or after, which brings it back, the model cannot know.
     """
@@ -191,7 +202,7 @@ class Meanwhile:
         self, database: Database, world: World, due: Sequence[tuple[int, Move | int]] = ()
     ) -> None:
         self.worlds = [world]
-        self.decided: dict[str, World] = {}
+        self.decided: dict[str, list[World]] = {}
         self.perhaps: set[str] = set()
         self.going: list[str] = []
         self._database = database
@@ -199,10 +210,18 @@ class Meanwhile:
         self._points = 0
         self._clinging = itertools.count()
         self._one_by_one = asyncio.Lock()
+        self._under_way: list[Move] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def point(self, stream: str = "", taken: Sequence[str] = ()) -> None:
-        """`taken` are images whose items of the stream are being removed."""
+    async def point(
+        self,
+        stream: str = "",
+        taken: Sequence[str] = (),
+        *,
+        patience_s: float | None = _MOMENT_S,
+    ) -> None:
+        """`taken` are images whose items of the stream are being removed. Where no move can have to
+        wait for the sweep, all have happened afterwards: without limit to the patience."""
         self._points += 1
         now = [move for at, move in self._due if at == self._points]
         self._due = [(at, move) for at, move in self._due if at != self._points]
@@ -210,13 +229,13 @@ class Meanwhile:
         tasks = [asyncio.create_task(self._do(move)) for move in chosen if move is not None]
         self._tasks += tasks
         if tasks:
-            await asyncio.wait(tasks, timeout=_MOMENT_S)
+            await asyncio.wait(tasks, timeout=patience_s)
 
     def _choose(self, move: Move | int, stream: str, taken: Sequence[str]) -> Move | None:
         if isinstance(move, Move):
             return move
         if taken:
-            image = f"{HOST}/{NAMESPACE}/{stream}@{taken[move % len(taken)]}"
+            image = f"{HOST}/{home(stream)}/{stream}@{taken[move % len(taken)]}"
             return pod_move(Pod(f"clinging{next(self._clinging)}", image))
         if not self.going:
             return None
@@ -225,7 +244,9 @@ class Meanwhile:
 
     async def _do(self, move: Move) -> None:
         async with self._one_by_one:
+            self._under_way = [move]
             await move.act(self._database, self.worlds[-1])
+            self._under_way = []
             before, after = self.worlds[-1], move.model(self.worlds[-1])
             if move.pushed and after == before:
                 self.perhaps |= {move.pushed, *_children(before, move.pushed)}
@@ -240,7 +261,8 @@ class Meanwhile:
         async def items(tx: Any, stream: ImageStream, gone: Any, *rest: Any) -> None:
             pictures = self.worlds[-1].pictures
             await self.point(stream.name, [item.image for item in gone])
-            self.decided[stream.name] = replace(self.worlds[-1], pictures=pictures)
+            now = [self.worlds[-1], *(move.model(self.worlds[-1]) for move in self._under_way)]
+            self.decided[stream.name] = [replace(world, pictures=pictures) for world in now]
             await apply_items(tx, stream, gone, *rest)
 
         async def images(tx: Any, *rest: Any) -> None:
@@ -262,8 +284,8 @@ async def sweep(database: Database, rules: PruneRules, world: World, at: Meanwhi
     run = await begin_run(database, rules, NOW)
     assert run is not None
     async with open_marks(database) as session:
-        marked = await mark(session, rules, rules.threshold(NOW))
-        await at.point()
+        marked = await mark(session, rules, NOW)
+        await at.point(patience_s=None)
         wanted = Sweep(run.id, "jane", "test", rules, "", at.before_a_transaction, lambda: NOW)
         with pytest.MonkeyPatch.context() as patch:
             at.watch(patch)
@@ -370,8 +392,9 @@ def check_items(at: Meanwhile, rules: PruneRules, gone: Items) -> None:
     moment is gone."""
     wanted = [from_below(world, expected_items(world, rules)) for world in at.worlds]
     assert gone <= wanted[0]
-    for stream, world in at.decided.items():
-        assert _of(stream, gone) <= from_below(world, expected_items(world, rules))
+    for stream, worlds in at.decided.items():
+        decided = [from_below(world, expected_items(world, rules)) for world in worlds]
+        assert _of(stream, gone) <= set.union(*decided)
     assert gone >= set.intersection(*wanted)
 
 

@@ -161,7 +161,10 @@ async def test_the_command_previews_explains_and_removes(
         "Summary: deleted 1 image object(s), deleted 1 image stream tag item(s), "
         "updated 1 image stream(s)",
     ]
-    assert "not done yet" in dry.stdout.splitlines()[0]
+    assert dry.stdout.splitlines()[0] == (
+        "Only API objects will be removed.  No modifications to the image registry will be made."
+    )
+    assert "not deleted yet" in dry.stderr
     kept = cli(database_url, "--why", digest("e"))
     assert "pod/web in shop uses it by digest" in kept.stdout
     lost = json.loads(cli(database_url, "--why", digest("d"), "-o", "json").stdout)
@@ -183,6 +186,12 @@ _FILL = """
     SELECT 'sha256:' || encode(sha256(convert_to(n::text, 'UTF8')), 'hex'), gen_random_uuid(), n,
            now() - interval '1 day', '{}', '{}' FROM generate_series(1, $1::int) n
 """
+# Slow enough that whoever looks sees it at work.
+_DAWDLE = """
+    CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$;
+    CREATE TRIGGER dawdle AFTER DELETE ON images FOR EACH STATEMENT EXECUTE FUNCTION dawdle();
+"""
 
 
 async def test_a_killed_command_has_removed_whole_batches_and_the_next_one_ends_it(
@@ -195,6 +204,7 @@ async def test_a_killed_command_has_removed_whole_batches_and_the_next_one_ends_
 
     async with database.connection() as connection:
         await connection.execute(_FILL, _MANY)
+        await connection.execute(_DAWDLE)
     command = [sys.executable, "-m", "tagstream.cli", "prune", "--confirm"]
     environment = {"PATH": "/usr/bin:/bin", "TAGSTREAM_POSTGRES_URL": database_url}
     process = await asyncio.create_subprocess_exec(
@@ -207,6 +217,8 @@ async def test_a_killed_command_has_removed_whole_batches_and_the_next_one_ends_
     left = await count("images")
     assert 0 < left < _MANY
     assert await count("facts") == _MANY - left
+    async with database.connection() as connection:
+        await connection.execute("DROP TRIGGER dawdle ON images")
     done = json.loads(cli(database_url, "--confirm", "-o", "json").stdout)
     assert done["summary"]["images"] == left
     assert await count("facts") == _MANY + 1
@@ -215,9 +227,9 @@ async def test_a_killed_command_has_removed_whole_batches_and_the_next_one_ends_
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("--keep-younger-than=-1h",), "--keep-younger-than: must be greater than or equal to 0"),
+        (("--keep-younger-than=-1h",), "--keep-younger-than must be greater than or equal to 0"),
         (("--keep-younger-than=1d",), "'1d' is no duration"),
-        (("--keep-tag-revisions=-1",), "--keep-tag-revisions: must be greater"),
+        (("--keep-tag-revisions=-1",), "--keep-tag-revisions must be greater"),
         (("--keep-tag-revisions=x",), "not a valid integer"),
         (("--all=maybe",), "not a valid boolean"),
         (("--why", "latest"), "is no digest"),

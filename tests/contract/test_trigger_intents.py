@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
@@ -13,6 +15,7 @@ from fakes.cluster import status
 from fakes.dispatcher_world import D1, D2, DEPLOYMENTS, World, build_world, workload
 from tagstream.bus.outcomes import Outcome
 from tagstream.errors import Unavailable
+from tagstream.kube.client import KubeClient
 from tagstream.store.workload_triggers import load_page
 from tagstream.trigger_dispatcher.deps import Cause, Deps
 from tagstream.trigger_dispatcher.handlers import sweep_due
@@ -137,6 +140,22 @@ async def test_what_the_watch_shows_counts_as_well(world: World) -> None:
     await world.observe(world.cluster.objects[DEPLOYMENTS, "shop", "web"])
     await world.move(D2)
     assert await told(world, after_s=11) == [D2, D1]
+
+
+async def test_who_is_slow_finds_his_patch_told(world: World) -> None:
+    alive = world.deps
+
+    async def patch(*asked: Any) -> dict[str, object]:
+        body = await alive.kube.patch(*asked)
+        assert await told(world, after_s=11) == [D1]
+        return body
+
+    slow = SimpleNamespace(patch=patch, get=alive.kube.get)
+    world.deps = replace(alive, kube=cast(KubeClient, slow))
+    assert await world.move(D1) is Outcome.APPLIED
+    world.deps = alive
+    assert await told(world, after_s=11) == [D1]
+    assert await world.index() == [(D1, 0, True)]
 
 
 async def test_a_patch_that_never_arrived_is_not_told(world: World) -> None:

@@ -7,6 +7,7 @@ be compared with. A reference is written the way `host` writes it, in no other s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,6 +16,7 @@ from fakes.streams import digest
 from tagstream.pruning.rules import PruneRules
 
 NAMESPACE = "shop"
+OTHER_NAMESPACE = "mine"
 HOST = "any:5000"
 _TEMPLATE = ("spec", "template", "spec")
 #: Where each kind of workload keeps its pod spec, and the group it is of.
@@ -35,12 +37,14 @@ WATCHED = "watched"
 
 @dataclass(frozen=True)
 class Picture:
-    """An image: minutes of age, whether it was pushed here, and its children if it is a list."""
+    """An image: minutes of age, whether it was pushed here, its children if it is a list, and its
+    size in KiB."""
 
     name: str
     age: int = 600
     managed: bool = False
     children: tuple[str, ...] = ()
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Pod:
     age: int = 600
     kind: str = "pods"
     is_init: bool = False
+    namespace: str = NAMESPACE
 
 
 Histories = Mapping[str, tuple[tuple[str, int], ...]]
@@ -62,12 +67,13 @@ Histories = Mapping[str, tuple[tuple[str, int], ...]]
 class World:
     """Streams by name: minutes of age, and of each tag its items, newest first, as image name and
     minutes of age. The image name "" is an item of a reference tag. `pins` are streams with a tag
-    whose specification names an image."""
+    whose specification names an image, `limits` the largest images of namespaces in KiB."""
 
     streams: Mapping[str, tuple[int, Histories]] = field(default_factory=dict)
     pictures: tuple[Picture, ...] = ()
     pods: tuple[Pod, ...] = ()
     pins: tuple[tuple[str, str], ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
 
     def holds(self, name: str) -> bool:
         return any(one.name == name for one in self.pictures)
@@ -76,21 +82,26 @@ class World:
 Items = set[tuple[str, str, int]]
 
 
+def home(stream: str) -> str:
+    """The namespace of a stream."""
+    return OTHER_NAMESPACE if stream == "db" else NAMESPACE
+
+
 def by_tag(stream: str, tag: str) -> str:
-    return f"{HOST}/{NAMESPACE}/{stream}:{tag}"
+    return f"{HOST}/{home(stream)}/{stream}:{tag}"
 
 
 def by_digest(stream: str, image: str) -> str:
-    return f"{HOST}/{NAMESPACE}/{stream}@{digest(image)}"
+    return f"{HOST}/{home(stream)}/{stream}@{digest(image)}"
 
 
 def expected_items(world: World, rules: PruneRules) -> Items:
     """Stream, tag and place of each item that goes (D4)."""
-    minutes = rules.keep_younger_than / timedelta(minutes=1)
-    used = {pod.image for pod in world.pods if _counts(pod, minutes)}
+    minutes = _minutes(rules)
+    used = {pod.image for pod in world.pods if _counts(pod, rules)}
     gone: Items = set()
     for stream, (age, tags) in world.streams.items():
-        if age < minutes:
+        if age < minutes or rules.namespace not in ("", home(stream)):
             continue
         for tag, items in tags.items():
             for place, (image, item_age) in enumerate(items):
@@ -98,15 +109,31 @@ def expected_items(world: World, rules: PruneRules) -> Items:
                     continue
                 if place == 0 and by_tag(stream, tag) in used:
                     continue
-                kept = place < rules.keep_tag_revisions or by_digest(stream, image) in used
-                if not world.holds(image) or not kept:
+                kept = _is_wanted(world, rules, stream, place, image)
+                if not world.holds(image) or not (kept or by_digest(stream, image) in used):
                     gone.add((stream, tag, place))
     return gone
 
 
-def _counts(pod: Pod, minutes: float) -> bool:
-    is_pod = pod.kind == "pods"
-    return not is_pod or pod.phase in ("Running", "Pending") or pod.age <= minutes
+def _is_wanted(world: World, rules: PruneRules, stream: str, place: int, image: str) -> bool:
+    """Whether an item stays that no workload names."""
+    if not rules.over_size_limit:
+        return place < rules.keep_tag_revisions
+    limit = world.limits.get(home(stream), math.inf)
+    return all(one.size <= limit for one in world.pictures if one.name == image)
+
+
+def _minutes(rules: PruneRules) -> float:
+    """What is younger stays."""
+    return -math.inf if rules.over_size_limit else rules.keep_younger_than / timedelta(minutes=1)
+
+
+def _counts(pod: Pod, rules: PruneRules) -> bool:
+    if rules.namespace not in ("", pod.namespace):
+        return False
+    if pod.kind != "pods" or pod.phase in ("Running", "Pending"):
+        return True
+    return rules.over_size_limit or pod.age <= _minutes(rules)
 
 
 def used_images(world: World, gone: Items) -> set[str]:
@@ -124,7 +151,9 @@ def used_images(world: World, gone: Items) -> set[str]:
 
 def expected_images(world: World, rules: PruneRules, gone: Items) -> set[str]:
     """The names of the images that go once those items are gone (D6)."""
-    minutes = rules.keep_younger_than / timedelta(minutes=1)
+    if rules.namespace:
+        return set()
+    minutes = _minutes(rules)
     used = used_images(world, gone)
     return {
         one.name

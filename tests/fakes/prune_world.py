@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from fakes.prune_model import KINDS, NAMESPACE, WATCHED, Items, Pod, World
+from fakes.prune_model import KINDS, WATCHED, Items, Pod, World, home
 from fakes.prune_model import Picture as Picture
 from fakes.streams import digest, permanent
+from tagstream.pruning.size_limits import IMAGE_LIMIT
 from tagstream.store.database import Connection, Database
 from tagstream.store.images import load_images, store_images
 from tagstream.store.journal import Command, transaction
@@ -50,13 +51,15 @@ async def build(database: Database, world: World) -> None:
             tag: TagHistory(tag, tuple(event(image, item_age) for image, item_age in items))
             for tag, items in tags.items()
         }
-        stream = ImageStream(NAMESPACE, name, str(uuid.uuid4()), ago(age), status_tags=histories)
+        stream = ImageStream(home(name), name, str(uuid.uuid4()), ago(age), status_tags=histories)
         async with transaction(database, command()) as tx:
             await create_stream(tx, stream, "")
     for pinned, image in world.pins:
         await pin(database, pinned, image)
     for pod in world.pods:
         await add_pod(database, pod)
+    for namespace, most in world.limits.items():
+        await limit(database, namespace, f"{most}Ki")
 
 
 def body(one: Picture) -> dict[str, object]:
@@ -67,6 +70,8 @@ def body(one: Picture) -> dict[str, object]:
     }
     if one.children:
         made["dockerImageManifests"] = [{"digest": digest(child)} for child in one.children]
+    if one.size:
+        made["dockerImageMetadata"] = {"Size": one.size * 1024}
     return made
 
 
@@ -84,7 +89,7 @@ async def add_pod(database: Database, pod: Pod) -> None:
     made: dict[str, Any] = {
         "metadata": {
             "name": pod.name,
-            "namespace": NAMESPACE,
+            "namespace": pod.namespace,
             "creationTimestamp": ago(pod.age).strftime("%Y-%m-%dT%H:%M:%SZ"),
         },
         "status": {"phase": pod.phase} if pod.kind == "pods" else {},
@@ -97,14 +102,27 @@ async def add_pod(database: Database, pod: Pod) -> None:
     below["containers"] = [other if pod.is_init else own]
     if pod.is_init:
         below["initContainers"] = [own]
-    row = Resource(group, pod.kind, NAMESPACE, pod.name, str(uuid.uuid4()), 0, {}, made)
+    row = Resource(group, pod.kind, pod.namespace, pod.name, str(uuid.uuid4()), 0, {}, made)
+    async with transaction(database, command()) as tx:
+        await insert_resource(tx, row)
+
+
+async def limit(database: Database, namespace: str, most: str, name: str = "sizes") -> None:
+    """Stores a LimitRange for images, beside limits of other things."""
+    limits = [
+        {"type": "Container", "max": {"storage": "0"}},
+        {"type": IMAGE_LIMIT, "min": {"storage": "0"}},
+        {"type": IMAGE_LIMIT, "max": {"storage": most}},
+    ]
+    made: dict[str, Any] = {"metadata": {"name": name}, "spec": {"limits": limits}}
+    row = Resource("", "limitranges", namespace, name, str(uuid.uuid4()), 0, {}, made)
     async with transaction(database, command()) as tx:
         await insert_resource(tx, row)
 
 
 async def _watch(database: Database, pod: Pod) -> None:
     container = ["initContainers" if pod.is_init else "containers", 0, "web", pod.image]
-    key = ("elsewhere", "apps/v1", "Deployment", NAMESPACE, pod.name)
+    key = ("elsewhere", "apps/v1", "Deployment", pod.namespace, pod.name)
     seen = IndexedWorkload(key, str(uuid.uuid4()), "1", {"containers": [container]})
     trigger = IndexedTrigger("image", "web", "none", "none", "none", False, pod.image)
     async with database.connection() as connection:
@@ -117,7 +135,7 @@ async def push(
 ) -> None:
     """Moves a tag, as an import does: the image, its children and the item in one transaction."""
     async with transaction(database, command()) as tx:
-        before = await load_stream(tx.connection, NAMESPACE, stream, tags=[tag], lock=True)
+        before = await load_stream(tx.connection, home(stream), stream, tags=[tag], lock=True)
         assert before is not None
         await store_images(tx, {digest(one.name): body(one) for one in (picture, *others)})
         after = decide_mapping(before, tag, event(picture.name))
@@ -129,7 +147,7 @@ async def pin(database: Database, stream: str, image: str, *pictures: Picture) -
     """Gives the stream a tag whose specification names an image, and that has no status; the image
     and its children are stored if they are given."""
     async with transaction(database, command()) as tx:
-        before = await load_stream(tx.connection, NAMESPACE, stream, lock=True)
+        before = await load_stream(tx.connection, home(stream), stream, lock=True)
         assert before is not None
         await store_images(tx, {digest(one.name): body(one) for one in pictures})
         name = f"pin-{image}"
@@ -140,9 +158,7 @@ async def pin(database: Database, stream: str, image: str, *pictures: Picture) -
 async def load_histories(database: Database) -> dict[tuple[str, str], list[str]]:
     """The digests of each tag that has items, newest first."""
     async with database.snapshot() as connection:
-        streams = await load_whole(
-            connection, await list_headers(connection, NAMESPACE, ("", ""), 1000)
-        )
+        streams = await load_whole(connection, await list_headers(connection, "", ("", ""), 1000))
     return {
         (stream.name, tag): [item.image for item in history.items]
         for stream in streams

@@ -133,6 +133,11 @@ OBJECTS: list[tuple[str, str, dict[str, Any]]] = [
     ("v1", "ConfigMap", {"data": {"k": "v"}, "binaryData": {"b": "AA=="}, "immutable": False}),
     (
         "v1",
+        "LimitRange",
+        {"spec": {"limits": [{"type": "openshift.io/Image", "max": {"storage": "1Gi"}}]}},
+    ),
+    (
+        "v1",
         "ServiceAccount",
         {"secrets": [{"name": "s"}], "automountServiceAccountToken": True},
     ),

@@ -65,6 +65,7 @@ KINDS = [
     ("v1", "PodTemplate"),
     ("v1", "ReplicationController"),
     ("v1", "ConfigMap"),
+    ("v1", "LimitRange"),
     ("v1", "Event"),
     ("apps/v1", "DaemonSet"),
     ("apps/v1", "Deployment"),

@@ -22,6 +22,7 @@ from tagstream.pruning.rules import (
     parse_duration,
     rules_from_json,
     rules_from_spec,
+    rules_over_size_limit,
 )
 from tagstream.pruning.schedule import decide_due, find_next, parse_schedule
 
@@ -74,9 +75,22 @@ def test_rules_come_out_of_an_image_pruner_with_their_defaults() -> None:
     assert rules_from_spec(both) == PruneRules(0, timedelta(hours=24), True, True)
 
 
-def test_rules_survive_being_stored() -> None:
-    rules = PruneRules(7, timedelta(minutes=90, milliseconds=5), False, True)
+@pytest.mark.parametrize(
+    "rules",
+    [
+        PruneRules(7, timedelta(minutes=90, milliseconds=5), False, True),
+        PruneRules(namespace="shop"),
+        rules_over_size_limit(namespace="shop", all_images=False, ignore_invalid_references=True),
+    ],
+)
+def test_rules_survive_being_stored(rules: PruneRules) -> None:
     assert rules_from_json(rules.to_json()) == rules
+
+
+def test_rules_that_an_older_release_stored_are_of_all_namespaces_and_no_size() -> None:
+    stored = PruneRules(7).to_json()
+    del stored["namespace"], stored["overSizeLimit"]
+    assert rules_from_json(stored) == PruneRules(7)
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,8 @@ class PruneCompleted(Fact):
     keep_younger_than: str = ""
     all_images: bool = False
     scheduled: bool = False
+    pruned_namespace: str = ""
+    over_size_limit: bool = False
 
 
 FACTS: Final[Mapping[str, type[Fact]]] = MappingProxyType(

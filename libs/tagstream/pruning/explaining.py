@@ -38,7 +38,7 @@ async def explain(preview: Preview, rules: PruneRules, digest: str) -> Explanati
         image = await load_image_state(connection, digest)
         if image is None:
             return Explanation(digest, exists=False)
-        threshold = preview.marked.threshold
+        threshold = preview.marked.items.threshold
         reasons, notes = await _items(connection, digest, rules, threshold)
         reasons += [
             f"the specification of {pin} names it" for pin in await load_pins(connection, digest)
@@ -59,10 +59,7 @@ async def _items(
     reasons, notes = [], []
     for item in await load_items(connection, digest):
         if item.goes:
-            notes.append(
-                f"{name_item(item)} holds it, but goes: newer revisions fill the "
-                f"{rules.keep_tag_revisions} that are kept, and no workload names it"
-            )
+            notes.append(describe_going(item, rules))
             continue
         key = (item.namespace, item.stream)
         by_tag = await load_users(connection, *key, tag=item.tag) if item.place == 0 else []
@@ -82,6 +79,14 @@ def name_item(item: ItemState) -> str:
     return f"{item.namespace}/{item.stream}:{item.tag} ({which})"
 
 
+def describe_going(item: ItemState, rules: PruneRules) -> str:
+    """Why an item goes."""
+    why = f"newer revisions fill the {rules.keep_tag_revisions} that are kept"
+    if rules.over_size_limit:
+        why = f"it is larger than the LimitRanges of {item.namespace} allow"
+    return f"{name_item(item)} holds it, but goes: {why}, and no workload names it"
+
+
 def describe_item(
     item: ItemState,
     rules: PruneRules,
@@ -92,6 +97,8 @@ def describe_item(
     """What keeps an item, by the first rule that does (spec D4)."""
     age = format_duration(rules.keep_younger_than)
     name = name_item(item)
+    if rules.namespace and item.namespace != rules.namespace:
+        return f"{name} holds it, and only the namespace {rules.namespace} is pruned"
     if item.stream_created_at > threshold:
         return f"{name} holds it, and the stream is younger than {age}"
     if item.created > threshold:
@@ -102,13 +109,18 @@ def describe_item(
         return f"{name} holds it, one of the {rules.keep_tag_revisions} revisions that are kept"
     if by_digest:
         return f"{name} holds it, and {' and '.join(by_digest)} uses it by digest"
+    if rules.over_size_limit:
+        return f"{name} holds it, and no LimitRange of {item.namespace} is for smaller images"
     return f"{name} holds it"
 
 
 def describe_unused(
     created_at: datetime, is_managed: bool, rules: PruneRules, threshold: datetime
 ) -> list[str]:
-    """What keeps an image that nothing uses (spec D6): its kind or its youth, or nothing."""
+    """What keeps an image that nothing uses (spec D6): the namespace that is asked for, its kind or
+    its youth, or nothing."""
+    if rules.namespace:
+        return [f"only the histories of the namespace {rules.namespace} are pruned, and no images"]
     if not rules.all_images and not is_managed:
         return ["nothing uses it, but it was not pushed here, and --all=false keeps such images"]
     if created_at > threshold:

@@ -14,12 +14,20 @@ from tagstream.errors import InvalidInput
 from tagstream.images.reference import InvalidReference
 from tagstream.pruning.references import BadReference, read_reference
 from tagstream.pruning.rules import PruneRules
+from tagstream.pruning.size_limits import IMAGE_LIMIT, parse_size
 from tagstream.store.database import Connection, Database
 from tagstream.store.journal import load_head
 from tagstream.store.prune import load_clock
+from tagstream.store.prune_items import (
+    ItemRules,
+    find_large_images,
+    page_limits,
+    save_limits,
+)
 from tagstream.store.prune_marks import (
     MarkedCounts,
     Spelling,
+    Users,
     count_marked,
     find_uses,
     list_bad_uses,
@@ -52,14 +60,16 @@ def tell_nobody(progress: Progress) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """What the marks say. `position` is the snapshot's; `marked_at` the database's clock.
+    """What the marks say, and by which rules they were made. `position` is the snapshot's;
+    `marked_at` the database's clock.
 
     `bad` holds the first of `bad_count` references that were ignored.
     """
 
     position: int
     marked_at: datetime
-    threshold: datetime
+    items: ItemRules
+    users: Users
     counts: MarkedCounts
     bad: tuple[BadReference, ...]
     bad_count: int
@@ -80,26 +90,48 @@ class BadReferences(InvalidInput):
 
 
 async def mark(
-    session: Database, rules: PruneRules, threshold: datetime, tell: Tell = tell_nobody
+    session: Database, rules: PruneRules, started_at: datetime, tell: Tell = tell_nobody
 ) -> Marked:
     """Marks what nobody uses, in a session of `open_marks` that holds no marks yet.
 
     Raises BadReferences, unless the rules ignore them, and Unavailable.
     """
+    items, users = _in_sql(rules, started_at)
     async with marking(session) as connection:
         position, marked_at = await load_head(connection), await load_clock(connection)
         tell(Progress("reading workloads"))
-        await find_uses(connection, threshold)
+        await find_uses(connection, users)
         await read_new_images(connection)
         count, first = await list_bad_uses(connection, _MOST_BAD_SHOWN)
         bad = tuple(BadReference(*one) for one in first)
         if bad and not rules.ignore_invalid_references:
             raise BadReferences(bad, count)
         tell(Progress("reading histories"))
-        await mark_items(connection, threshold, rules.keep_tag_revisions)
-        tell(Progress("reading images"))
-        await mark_images(connection, threshold, rules.all_images)
-        return Marked(position, marked_at, threshold, await count_marked(connection), bad, count)
+        if rules.over_size_limit:
+            await _read_limits(connection, rules.namespace)
+        await mark_items(connection, items)
+        if not rules.namespace:
+            tell(Progress("reading images"))
+            await mark_images(connection, items.threshold, rules.all_images)
+        counts = await count_marked(connection)
+        return Marked(position, marked_at, items, users, counts, bad, count)
+
+
+def _in_sql(rules: PruneRules, started_at: datetime) -> tuple[ItemRules, Users]:
+    threshold = rules.threshold(started_at)
+    items = ItemRules(threshold, rules.keep_tag_revisions, rules.namespace, rules.over_size_limit)
+    return items, Users(rules.namespace, rules.ended_pods_since(started_at))
+
+
+async def _read_limits(connection: Connection, namespace: str) -> None:
+    """Raises InvalidInput, naming the LimitRange."""
+    async for page in page_limits(connection, IMAGE_LIMIT, namespace, _PAGE):
+        sizes = [
+            (where, parse_size(f"LimitRange {name} in namespace {where}: max.storage", most))
+            for where, name, most in page
+        ]
+        await save_limits(connection, sizes)
+    await find_large_images(connection)
 
 
 async def read_new_images(connection: Connection) -> set[tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -30,26 +30,39 @@ _NANOSECONDS: Final = {
 }
 _PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _DURATION = re.compile(rf"[-+]?(?:0|(?:{_PART.pattern})+)", re.ASCII)
+_NAMESPACE = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _LONGEST_TEXT = 100
 _INT64_MAX = 2**63 - 1
 _INT32_MAX = 2**31 - 1
+# Later and earlier than anything that is stored.
+_NEVER: Final = datetime(9999, 12, 30, tzinfo=UTC)
+_EVER: Final = datetime(1, 1, 3, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class PruneRules:
     """What a run keeps though nobody uses it, and whether it works around broken references.
 
-    With `all_images` False only images that carry `openshift.io/image.managed: "true"` go.
+    With `all_images` False only images that carry `openshift.io/image.managed: "true"` go. With a
+    `namespace` only histories of that one are shortened, its workloads alone count, and no image
+    goes. With `over_size_limit` the items of images that are larger than their namespace allows
+    (size_limits.py) go, however new they are: neither revisions nor ages keep anything then.
     """
 
     keep_tag_revisions: int = DEFAULT_KEEP_REVISIONS
     keep_younger_than: timedelta = DEFAULT_KEEP_YOUNGER
     all_images: bool = True
     ignore_invalid_references: bool = False
+    namespace: str = ""
+    over_size_limit: bool = False
 
     def threshold(self, started_at: datetime) -> datetime:
         """What is younger (strictly after it) is kept."""
-        return started_at - self.keep_younger_than
+        return _NEVER if self.over_size_limit else started_at - self.keep_younger_than
+
+    def ended_pods_since(self, started_at: datetime) -> datetime:
+        """A pod that has ended counts if it is not older than this."""
+        return _EVER if self.over_size_limit else self.threshold(started_at)
 
     def to_json(self) -> dict[str, object]:
         return {
@@ -57,11 +70,13 @@ class PruneRules:
             "keepYoungerThan": format_duration(self.keep_younger_than),
             "allImages": self.all_images,
             "ignoreInvalidImageReferences": self.ignore_invalid_references,
+            "namespace": self.namespace,
+            "overSizeLimit": self.over_size_limit,
         }
 
 
 def rules_from_json(stored: Mapping[str, object]) -> PruneRules:
-    """The rules of a run, as `to_json` wrote them."""
+    """The rules of a run, as `to_json` wrote them; an older one wrote no namespace and no limit."""
     revisions = stored["keepTagRevisions"]
     assert isinstance(revisions, int)
     return PruneRules(
@@ -69,6 +84,17 @@ def rules_from_json(stored: Mapping[str, object]) -> PruneRules:
         parse_duration("keepYoungerThan", str(stored["keepYoungerThan"])),
         bool(stored["allImages"]),
         bool(stored["ignoreInvalidImageReferences"]),
+        str(stored.get("namespace", "")),
+        bool(stored.get("overSizeLimit", False)),
+    )
+
+
+def rules_over_size_limit(
+    *, namespace: str = "", all_images: bool = True, ignore_invalid_references: bool = False
+) -> PruneRules:
+    """Rules of a run that looks at sizes alone (D1, D4)."""
+    return PruneRules(
+        0, timedelta(0), all_images, ignore_invalid_references, namespace, over_size_limit=True
     )
 
 
@@ -99,6 +125,17 @@ def _younger_than(spec: Mapping[str, object]) -> timedelta:
     if nanoseconds < 0:
         raise InvalidInput("spec.keepYoungerThan", "must be greater than or equal to 0")
     return timedelta(microseconds=nanoseconds // 1000)
+
+
+def check_namespace(field: str, name: str) -> str:
+    """The name itself. Raises InvalidInput when no namespace can have it."""
+    if not _NAMESPACE.fullmatch(name):
+        raise InvalidInput(
+            field,
+            f"{name[:_LONGEST_TEXT]!r} is no namespace; it has at most 63 lower case letters, "
+            "digits and '-'",
+        )
+    return name
 
 
 def check_revisions(field: str, count: int) -> int:

@@ -21,8 +21,9 @@ from tagstream.store.prune_marks import open_marks, page_marked_images, page_mar
 _MARKINGS = 3
 _PAGE = 500
 _REMEMBERED = timedelta(days=30)
+# As the guide's pruner says it, two blanks and all (D12).
 UNTOUCHED_REGISTRY = (
-    "Only API objects are removed: deleting blobs and manifests in registries is not done yet."
+    "Only API objects will be removed.  No modifications to the image registry will be made."
 )
 
 
@@ -64,7 +65,7 @@ async def preview(
 ) -> AsyncIterator[Preview]:
     """A dry run: marks, and lends what is marked. Raises BadReferences and Unavailable."""
     async with open_marks(database) as session:
-        yield Preview(await mark(session, rules, rules.threshold(now), tell), session)
+        yield Preview(await mark(session, rules, now, tell), session)
 
 
 async def begin_run(
@@ -82,8 +83,7 @@ async def prune(database: Database, run: PruneRun, sweep: Sweep) -> tuple[Marked
     Raises BadReferences when it is refused, before anything is touched; Conflict and Unavailable
     leave it open to be continued.
     """
-    threshold = sweep.rules.threshold(run.started_at)
-    marked = await _mark_and_sweep(database, sweep, threshold)
+    marked = await _mark_and_sweep(database, sweep, run.started_at)
     command = sweep.command(COMPLETE, {})
     async with transaction(database, command) as tx:
         await sweep.fence(tx.connection)
@@ -95,10 +95,10 @@ async def prune(database: Database, run: PruneRun, sweep: Sweep) -> tuple[Marked
     return marked, ended
 
 
-async def _mark_and_sweep(database: Database, sweep: Sweep, threshold: datetime) -> Marked:
+async def _mark_and_sweep(database: Database, sweep: Sweep, started_at: datetime) -> Marked:
     for attempt in range(_MARKINGS):
         async with open_marks(database) as session:
-            marked = await mark(session, sweep.rules, threshold, sweep.tell)
+            marked = await mark(session, sweep.rules, started_at, sweep.tell)
             try:
                 await Sweeper(session, sweep, marked).run()
             except MarksOutdated:
@@ -125,4 +125,6 @@ def _figures(run: PruneRun, rules: PruneRules) -> dict[str, object]:
         "keepYoungerThan": format_duration(rules.keep_younger_than),
         "allImages": rules.all_images,
         "scheduled": run.origin == "schedule",
+        "prunedNamespace": rules.namespace,
+        "overSizeLimit": rules.over_size_limit,
     }

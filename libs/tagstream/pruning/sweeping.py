@@ -160,15 +160,13 @@ class Sweeper:
         return 0
 
     async def _try_shorten(self, marked: MarkedStream, tags: list[str], is_first: bool) -> int:
-        sweep, rules = self._sweep, self._sweep.rules
+        sweep = self._sweep
         async with transaction(self._session, sweep.command(ITEMS, {})) as tx:
             await sweep.fence(tx.connection)
             stream = await load_header(tx.connection, marked.namespace, marked.name, lock=True)
             if stream is None or stream.uid != marked.uid:
                 return 0
-            items = await load_removable(
-                tx.connection, stream.uid, tags, self._marked.threshold, rules.keep_tag_revisions
-            )
+            items = await load_removable(tx.connection, stream.uid, tags, self._marked.items)
             if not items:
                 return 0
             gone = [(item.tag, item.seq) for item in items]
@@ -181,7 +179,7 @@ class Sweeper:
     async def _require_unused(self, tx: Transaction, marked: MarkedStream) -> None:
         """The journal stays locked from here to the commit, so nothing can come after this."""
         head = await lock_journal(tx.connection)
-        if not await find_new_uses(tx.connection, self._marked.threshold, self._read_to, head):
+        if not await find_new_uses(tx.connection, self._marked.users, self._read_to, head):
             return
         if (marked.namespace, marked.name) in await read_new_images(tx.connection):
             raise _Meanwhile(f"{marked.namespace}/{marked.name} came to be used")
@@ -192,7 +190,7 @@ class Sweeper:
             if await load_oldest(connection) > self._read_to:
                 raise MarksOutdated("the journal was trimmed during the run")
             head = await load_head(connection)
-            is_new = await find_new_uses(connection, self._marked.threshold, self._read_to, head)
+            is_new = await find_new_uses(connection, self._marked.users, self._read_to, head)
             is_new |= await self._find_watched(connection)
             if is_new:
                 await read_new_images(connection)
@@ -204,7 +202,7 @@ class Sweeper:
             return False
         self._watched_next = time.monotonic() + _WATCHED_EVERY_S
         since, self._watched_at = self._watched_at, await load_clock(connection)
-        return await find_watched_uses(connection, since)
+        return await find_watched_uses(connection, self._marked.users, since)
 
     async def _let_older_end(self) -> None:
         """Waits for transactions that began while a history still showed an item that is gone."""
@@ -247,7 +245,7 @@ class Sweeper:
         async with transaction(self._session, sweep.command(IMAGES, {})) as tx:
             await sweep.fence(tx.connection)
             gone = await lock_unused(
-                tx.connection, digests, self._marked.threshold, sweep.rules.all_images
+                tx.connection, digests, self._marked.items.threshold, sweep.rules.all_images
             )
             names = [image.digest for image in gone]
             if gone:

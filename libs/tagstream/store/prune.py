@@ -13,7 +13,8 @@ from datetime import datetime
 
 from tagstream.store.database import Connection, Row
 from tagstream.store.images import StoredImage
-from tagstream.store.prune_marks import DECIDE_ITEMS, PINNED
+from tagstream.store.prune_items import ItemRules, decide_items_sql
+from tagstream.store.prune_marks import PINNED
 
 _LIVE_OF_MARKED = """
     SELECT m.tag, (SELECT count(*) FROM tag_items i
@@ -49,23 +50,21 @@ class RemovableItem:
     image: str
 
 
-_STILL_REMOVABLE = f"""
-    SELECT d.tag, d.place, d.seq, d.image
-    FROM ({DECIDE_ITEMS.format(scope="AND i.stream = $3 AND i.tag = ANY ($4)")}) d
+_OF_TAGS = "AND i.stream = $3 AND i.tag = ANY ($4)"
+_STILL_REMOVABLE = """
+    SELECT d.tag, d.place, d.seq, d.image FROM ({decided}) d
     JOIN prune_items m ON m.stream = d.stream AND m.tag = d.tag AND m.seq = d.seq
     WHERE d.goes ORDER BY d.tag, d.place
 """
 
 
 async def load_removable(
-    connection: Connection,
-    stream: str,
-    tags: Sequence[str],
-    threshold: datetime,
-    keep_revisions: int,
+    connection: Connection, stream: str, tags: Sequence[str], rules: ItemRules
 ) -> list[RemovableItem]:
-    """The marked items of a locked stream that still may go, by today's histories."""
-    rows = await connection.fetch(_STILL_REMOVABLE, threshold, keep_revisions, stream, list(tags))
+    """The marked items of a locked stream that still may go, by today's histories and by the limits
+    that the marks know."""
+    look = _STILL_REMOVABLE.format(decided=decide_items_sql(_OF_TAGS, rules.over_size_limit))
+    rows = await connection.fetch(look, rules.threshold, rules.keep_revisions, stream, list(tags))
     return [RemovableItem(*row) for row in rows]
 
 

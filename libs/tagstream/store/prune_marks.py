@@ -1,9 +1,9 @@
 """What nobody uses, marked by set operations in one snapshot, into temporary tables.
 
 The tables live in one session: `open_marks` lends the connection that holds them, and drops them
-at the end. Owns the decision of spec/triggers-lookup-pruning.md D4 and D6 in SQL, in one place for
-marking, for the second look before a deletion (prune.py) and for explaining. Reading an image
-reference is the caller's part, since its grammar is not SQL's.
+at the end, for whoever looks again before a deletion (prune.py) and for explaining. Owns which
+images go (spec/triggers-lookup-pruning.md D6); which history items go is prune_items.py's. Reading
+an image reference is the caller's part, since its grammar is not SQL's.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tagstream.store.database import Connection, Database, postgres_errors
+from tagstream.store.prune_items import IN_NAMESPACE, LONG_S, ItemRules, decide_items_sql
 
-_LONG_S = 900.0
-
-# Who uses images; how each image text reads; which items go, what the others use, what goes then.
+# Who uses images; how each image text reads; which items go, what the others use, what goes then;
+# how large images may be and which are larger, for a run that asks for it.
 _TABLES = {
     "prune_uses": """
         resource text COLLATE "C", namespace text COLLATE "C", name text COLLATE "C",
@@ -32,6 +32,8 @@ _TABLES = {
         place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, stream uuid,
         namespace text COLLATE "C", name text COLLATE "C", items integer""",
     "prune_images": 'digest text COLLATE "C" PRIMARY KEY',
+    "prune_limits": 'namespace text COLLATE "C" PRIMARY KEY, most_bytes bigint',
+    "prune_large": 'digest text COLLATE "C" PRIMARY KEY, size_bytes numeric',
 }
 _INDEXES = (
     "CREATE INDEX ON prune_spellings (namespace, stream)",
@@ -97,8 +99,9 @@ _KINDS = """
         ('batch', 'cronjobs', 'cronjob', ARRAY['spec', 'jobTemplate', 'spec', 'template', 'spec'])
     ) AS kind (api_group, resource, word, path)
 """
-# {rows} has the columns of resources that are used here. A pod that has ended counts while it is
-# young. OFFSET 0 keeps the planner from reading the body once a container.
+# {rows} has the columns of resources that are used here. A pod that has ended counts if it is no
+# older than $1; $2 is the one namespace that counts, or empty. OFFSET 0 keeps the planner from
+# reading the body once a container.
 _FIND_USES = f"""
     INSERT INTO prune_uses (resource, namespace, name, is_init, container, image)
     SELECT kind.word, r.namespace, r.name, c.is_init, coalesce(c.one ->> 'name', ''),
@@ -115,12 +118,12 @@ _FIND_USES = f"""
                 WHEN 'array' THEN pod.spec -> 'initContainers' ELSE '[]' END) AS one) c
     WHERE (r.resource <> 'pods' OR r.body -> 'status' ->> 'phase' IN ('Running', 'Pending')
            OR (r.body -> 'metadata' ->> 'creationTimestamp')::timestamptz >= $1)
-      AND c.one ->> 'image' ~ '\\S'
+      AND c.one ->> 'image' ~ '\\S' AND ($2 = '' OR r.namespace = $2)
 """
 _STORED = _FIND_USES.format(rows="resources")
 _CHANGED = _FIND_USES.format(
     rows="""(SELECT api_group, resource, namespace, name, body FROM changes
-             WHERE position > $2 AND position <= $3 AND type <> 'DELETED' AND body IS NOT NULL
+             WHERE position > $3 AND position <= $4 AND type <> 'DELETED' AND body IS NOT NULL
                AND api_group IN ('', 'apps', 'apps.openshift.io', 'batch'))"""
 )
 # What the dispatcher watches in a cluster; where that cluster is our own api, the stored object
@@ -133,7 +136,7 @@ _WATCHED = """
     CROSS JOIN LATERAL jsonb_array_elements(
         CASE jsonb_typeof(w.body -> 'containers')
             WHEN 'array' THEN w.body -> 'containers' ELSE '[]' END) AS c (one)
-    WHERE w.observed_at >= $1 AND c.one ->> 3 ~ '\\S'
+    WHERE w.observed_at >= $1 AND c.one ->> 3 ~ '\\S' AND ($2 = '' OR w.namespace = $2)
       AND NOT EXISTS (
         SELECT FROM resources r
         WHERE r.api_group = CASE WHEN w.api_version LIKE '%/%'
@@ -144,22 +147,30 @@ _EVER = datetime.fromisoformat("0001-01-03T00:00:00+00:00")
 _SKEW = timedelta(minutes=1)
 
 
-async def find_uses(connection: Connection, threshold: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Which workloads count: those of one namespace, empty for all, and of the pods that have ended
+    those that were not made before a moment."""
+
+    namespace: str
+    ended_since: datetime
+
+
+async def find_uses(connection: Connection, users: Users) -> None:
     """Notes every image that a stored or watched workload names."""
-    await connection.execute(_STORED, threshold, timeout=_LONG_S)
-    await connection.execute(_WATCHED, _EVER, timeout=_LONG_S)
+    await connection.execute(_STORED, users.ended_since, users.namespace, timeout=LONG_S)
+    await connection.execute(_WATCHED, _EVER, users.namespace, timeout=LONG_S)
 
 
-async def find_new_uses(
-    connection: Connection, threshold: datetime, after: int, until: int
-) -> bool:
+async def find_new_uses(connection: Connection, users: Users, after: int, until: int) -> bool:
     """Notes what workloads came to name in a stretch of the journal; whether there was any."""
-    return await connection.execute(_CHANGED, threshold, after, until) != "INSERT 0 0"
+    found = await connection.execute(_CHANGED, users.ended_since, users.namespace, after, until)
+    return found != "INSERT 0 0"
 
 
-async def find_watched_uses(connection: Connection, since: datetime) -> bool:
+async def find_watched_uses(connection: Connection, users: Users, since: datetime) -> bool:
     """Notes what watched workloads name that were observed since; whether there was any."""
-    return await connection.execute(_WATCHED, since - _SKEW) != "INSERT 0 0"
+    return await connection.execute(_WATCHED, since - _SKEW, users.namespace) != "INSERT 0 0"
 
 
 _UNREAD = """
@@ -203,26 +214,8 @@ async def list_bad_uses(connection: Connection, limit: int) -> tuple[int, list[B
     return count, [tuple(row) for row in await connection.fetch(_BAD, limit)] if count else []
 
 
-# $1 is the threshold, $2 how many items of a tag are kept. {scope} limits the tags looked at; the
-# place of an item counts every live item of its tag.
-DECIDE_ITEMS = """
-    SELECT t.stream, t.tag, t.seq, t.place, t.image,
-      s.created_at <= $1 AND t.created <= $1 AND t.image <> ''
-      AND NOT (t.place = 0 AND EXISTS (
-        SELECT FROM prune_spellings p
-        WHERE p.namespace = s.namespace AND p.stream = s.name AND p.tag = t.tag AND p.tag <> ''))
-      AND (m.digest IS NULL OR (t.place >= $2 AND NOT EXISTS (
-        SELECT FROM prune_spellings p
-        WHERE p.namespace = s.namespace AND p.stream = s.name AND p.digest = t.image
-          AND p.digest <> ''))) AS goes
-    FROM (SELECT i.stream, i.tag, i.seq, i.image, i.created,
-                 row_number() OVER (PARTITION BY i.stream, i.tag ORDER BY i.seq DESC) - 1 AS place
-          FROM tag_items i WHERE i.retired_by IS NULL {scope}) t
-    JOIN streams s ON s.uid = t.stream
-    LEFT JOIN images m ON m.digest = t.image
-"""
-_MARK_ITEMS = f"""
-    WITH decided AS MATERIALIZED ({DECIDE_ITEMS.format(scope="")}),
+_MARK_ITEMS = """
+    WITH decided AS MATERIALIZED ({decided}),
     gone AS (
         INSERT INTO prune_items (stream, tag, seq, image)
         SELECT stream, tag, seq, image FROM decided WHERE goes)
@@ -267,17 +260,21 @@ class MarkedCounts:
     images: int
 
 
-async def mark_items(connection: Connection, threshold: datetime, keep_revisions: int) -> None:
+async def mark_items(connection: Connection, rules: ItemRules) -> None:
     """Marks the history items that go (D4)."""
-    await connection.execute("ANALYZE prune_spellings")
-    await connection.execute(_MARK_ITEMS, threshold, keep_revisions, timeout=_LONG_S)
+    scope, namespaces = (IN_NAMESPACE, [rules.namespace]) if rules.namespace else ("", [])
+    mark = _MARK_ITEMS.format(decided=decide_items_sql(scope, rules.over_size_limit))
+    await connection.execute("ANALYZE prune_spellings, prune_limits, prune_large")
+    await connection.execute(
+        mark, rules.threshold, rules.keep_revisions, *namespaces, timeout=LONG_S
+    )
     await connection.execute("ANALYZE prune_items, prune_used")
     await connection.execute(_MARK_STREAMS)
 
 
 async def mark_images(connection: Connection, threshold: datetime, all_images: bool) -> None:
     """Marks the images that nothing uses once the marked items are gone (D6)."""
-    await connection.execute(_MARK_IMAGES, threshold, all_images, timeout=_LONG_S)
+    await connection.execute(_MARK_IMAGES, threshold, all_images, timeout=LONG_S)
 
 
 _COUNT = """
@@ -297,7 +294,7 @@ _INDEX_ITEMS = "CREATE INDEX ON prune_items (stream, tag, seq)"
 
 async def index_marked_items(connection: Connection) -> None:
     """For whoever looks up marks by stream; marking is faster without."""
-    await connection.execute(_INDEX_ITEMS, timeout=_LONG_S)
+    await connection.execute(_INDEX_ITEMS, timeout=LONG_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from tagstream.pruning.sweeping import Removed
 from tagstream.store.prune import PruneRun
 
 _MOST_TOLD = 3
+_NOT_YET = "Blobs and manifests in registries are not deleted yet."
 _DRY_RUN = "Dry run enabled - no modifications will be made. Add --confirm to remove images"
 
 
@@ -95,6 +96,7 @@ class _TextOutput(_WithBar):
 
     async def previewed(self, preview: Preview) -> None:
         click.echo(_DRY_RUN, err=True)
+        click.echo(_NOT_YET, err=True)
         _warn(preview.marked)
         click.echo(UNTOUCHED_REGISTRY)
         async for namespace, name, items in preview.streams():
@@ -237,7 +239,7 @@ class _JsonOutput(_WithBar):
         return {
             "rules": self._rules.to_json(),
             "position": str(marked.position),
-            "registry": UNTOUCHED_REGISTRY,
+            "registry": _NOT_YET,
             "ignoredReferences": [bad.line() for bad in marked.bad],
         }
 

@@ -12,6 +12,7 @@ from tagstream.api.kinds.events import CORE_EVENTS, NEW_EVENTS
 from tagstream.api.kinds.extensions import CUSTOM_RESOURCE_DEFINITIONS
 from tagstream.api.kinds.image_pruner import IMAGE_PRUNERS
 from tagstream.api.kinds.jobs import CRON_JOBS, JOBS
+from tagstream.api.kinds.limit_ranges import LIMIT_RANGES
 from tagstream.api.kinds.namespaces import NAMESPACES
 from tagstream.api.kinds.pods import POD_TEMPLATES, PODS, REPLICATION_CONTROLLERS
 from tagstream.api.kinds.rbac import CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES
@@ -24,6 +25,7 @@ from tagstream.store.sealing import Sealer
 GENERIC_KINDS: tuple[GenericKind, ...] = (
     CONFIG_MAPS,
     CORE_EVENTS,
+    LIMIT_RANGES,
     NAMESPACES,
     PODS,
     POD_TEMPLATES,

@@ -1,4 +1,4 @@
-"""Field tables of core/v1: namespaces, secrets, config maps, service accounts, events.
+"""Field tables of core/v1: namespaces, secrets, config maps, service accounts, limits, events.
 
 Pods, what holds them and what they consist of are in the modules `core_v1_…` beside this one.
 """
@@ -19,6 +19,7 @@ from tagstream.api.wire.protobuf_schemas.model import (
     micro_time,
     optional_boolean,
     pointer,
+    quantity_map,
     string,
     string_map,
     strings,
@@ -71,6 +72,20 @@ SERVICE_ACCOUNT: Final = message(
     structs(3, "imagePullSecrets", LOCAL_OBJECT_REFERENCE),
     optional_boolean(4, "automountServiceAccountToken"),
 )
+LIMIT_RANGE_ITEM: Final = message(
+    "LimitRangeItem",
+    string(1, "type", shown=True),
+    quantity_map(2, "max"),
+    quantity_map(3, "min"),
+    quantity_map(4, "default"),
+    quantity_map(5, "defaultRequest"),
+    quantity_map(6, "maxLimitRequestRatio"),
+)
+LIMIT_RANGE: Final = message(
+    "LimitRange",
+    struct(1, "metadata", OBJECT_META),
+    struct(2, "spec", message("LimitRangeSpec", structs(1, "limits", LIMIT_RANGE_ITEM))),
+)
 EVENT_SERIES: Final = message(
     "EventSeries",
     int32(1, "count"),
@@ -106,6 +121,8 @@ KINDS: Final = {
     "ConfigMapList": list_of(CONFIG_MAP),
     "ServiceAccount": SERVICE_ACCOUNT,
     "ServiceAccountList": list_of(SERVICE_ACCOUNT),
+    "LimitRange": LIMIT_RANGE,
+    "LimitRangeList": list_of(LIMIT_RANGE),
     "Event": EVENT,
     "EventList": list_of(EVENT),
 }
