@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fakes.nats_server import NatsServer
 from fakes.postgres import PostgresServer
@@ -22,6 +23,12 @@ from tagstream.store.database import Database
 from tagstream.store.migrate import migrate
 
 TEMPLATE = "migrated"
+
+# How fast the machine is, and who else uses it, is nothing that an example can be blamed for.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 @pytest.hookimpl(tryfirst=True)

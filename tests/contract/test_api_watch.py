@@ -18,6 +18,10 @@ async def client(database_url: str) -> AsyncIterator[Client]:
         yield made
 
 
+# As long as a busy machine may need for a few writes.
+_WHILE_WRITING_S = 3
+
+
 async def watch(client: Client, path: str, seconds: int = 1, **more: Any) -> Reply:
     separator = "&" if "?" in path else "?"
     return await client.get(f"{path}{separator}watch=true&timeoutSeconds={seconds}", **more)
@@ -30,7 +34,11 @@ async def test_a_watch_shows_every_later_change_once_and_a_bookmark_at_its_end(
     await client.post(path, {"metadata": {"name": "old"}})
     version = (await client.get(path)).json["metadata"]["resourceVersion"]
     watching = asyncio.create_task(
-        watch(client, f"{path}?resourceVersion={version}&allowWatchBookmarks=true")
+        watch(
+            client,
+            f"{path}?resourceVersion={version}&allowWatchBookmarks=true",
+            _WHILE_WRITING_S,
+        )
     )
     await asyncio.sleep(0.1)
     await client.post(path, {"metadata": {"name": "new"}})
@@ -59,7 +67,7 @@ async def test_objects_that_begin_or_cease_to_match_come_and_go(client: Client) 
     await client.post(path, {"metadata": {"name": "b", "labels": {"on": "yes"}}})
     version = (await client.get(path)).json["metadata"]["resourceVersion"]
     watching = asyncio.create_task(
-        watch(client, f"{path}?labelSelector=on%3Dyes&resourceVersion={version}")
+        watch(client, f"{path}?labelSelector=on%3Dyes&resourceVersion={version}", _WHILE_WRITING_S)
     )
     await asyncio.sleep(0.2)
     for name, labels in (("a", "yes"), ("b", "no"), ("b", "never"), ("a", "yes")):
@@ -72,7 +80,9 @@ async def test_objects_that_begin_or_cease_to_match_come_and_go(client: Client) 
 async def test_a_watch_of_secrets_shows_their_values(client: Client) -> None:
     path = f"{NS}/shop/secrets"
     version = (await client.get(path)).json["metadata"]["resourceVersion"]
-    watching = asyncio.create_task(watch(client, f"{path}?resourceVersion={version}"))
+    watching = asyncio.create_task(
+        watch(client, f"{path}?resourceVersion={version}", _WHILE_WRITING_S)
+    )
     await asyncio.sleep(0.1)
     await client.post(path, {"metadata": {"name": "s"}, "stringData": {"a": "b"}})
     (event,) = (await watching).events

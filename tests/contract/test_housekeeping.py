@@ -249,7 +249,7 @@ async def test_a_running_housekeeper_ends_namespaces_soon(world: World) -> None:
         await asyncio.sleep(0.3)
         await world.make_map("one")
         await world.namespaces.delete(context(), "", "team", DeleteOptions())
-        for _ in range(200):
+        for _ in range(1000):
             if not await world.has_namespace():
                 break
             await asyncio.sleep(0.01)

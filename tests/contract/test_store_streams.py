@@ -305,9 +305,13 @@ async def test_a_failing_block_leaves_no_trace(database: Database) -> None:
 
 _SLOW_COMMIT = """
     CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN PERFORM pg_sleep(0.5); RETURN NULL; END $$;
+        $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
     CREATE CONSTRAINT TRIGGER dawdle AFTER UPDATE ON journal_head DEFERRABLE INITIALLY DEFERRED
         FOR EACH ROW EXECUTE FUNCTION dawdle();
+"""
+_DAWDLES = """
+    SELECT EXISTS (SELECT FROM pg_stat_activity
+                   WHERE datname = current_database() AND wait_event = 'PgSleep')
 """
 
 
@@ -317,7 +321,9 @@ async def test_who_is_cancelled_while_it_commits_is_cancelled_and_committed(
     async with database.connection() as connection:
         await connection.execute(_SLOW_COMMIT)
     writing = asyncio.create_task(create(database, image_stream()))
-    await asyncio.sleep(0.3)
+    async with database.connection() as connection:
+        while not await connection.fetchval(_DAWDLES):  # noqa: ASYNC110 - no event tells of it
+            await asyncio.sleep(0.01)
     writing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await writing

@@ -258,7 +258,7 @@ def test_a_watch_prints_a_change_as_it_happens(kubectl: Kubectl, application: _A
         started = time.monotonic()
         while "1,2" not in (line := watch.stdout.readline()):
             assert line, "the watch ended"
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
     finally:
         watch.terminate()
         watch.wait()

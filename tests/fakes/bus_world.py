@@ -201,12 +201,14 @@ async def running(
         yield stop
     finally:
         stop.set()
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             await asyncio.gather(*tasks)
 
 
-async def until(condition: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = 5.0) -> None:
-    """Wait for something that has to become true."""
+async def until(
+    condition: Callable[[], bool | Awaitable[bool]], *, timeout_s: float = 20.0
+) -> None:
+    """Wait for something that has to become true, however busy the machine is."""
     deadline = asyncio.get_running_loop().time() + timeout_s
     while True:
         found = condition()

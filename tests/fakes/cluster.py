@@ -202,11 +202,13 @@ async def _watch(cluster: Cluster, request: web.Request, collection: str) -> web
         await answer.write(cluster.watch_lines.pop(0))
         return answer
     while True:
+        # More may happen while these are written.
+        told = cluster.version
         for version, kind, where, body in list(cluster.log):
             if version > after and where == collection:
                 line = json.dumps({"type": kind, "object": body})
                 await answer.write(line.encode() + b"\n")
-        after = cluster.version
+        after = told
         async with cluster.changed:
             if cluster.version == after:
                 await cluster.changed.wait()

@@ -46,7 +46,7 @@ def run_docker_registry(folder: Path) -> Iterator[str]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"docker-registry ended with {process.returncode}")
@@ -55,4 +55,4 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             return
         except OSError:
             time.sleep(0.05)
-    raise RuntimeError("docker-registry did not listen within 10 s")
+    raise RuntimeError("docker-registry did not listen within 30 s")

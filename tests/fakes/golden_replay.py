@@ -24,7 +24,7 @@ from tagstream.kube.tls import build_ssl_context
 
 PROTOBUF = "application/vnd.kubernetes.protobuf"
 _BASE64 = "base64:"
-_WAIT_S = 5.0
+_WAIT_S = 20.0
 _PAUSE_S = 0.1
 _USER = Tolerance(
     r"\.status\.userInfo\.username|\.metadata\.annotations\.openshift\.io/requester",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Kubectl:
         """The object or list that `get ... -o json` prints."""
         return json.loads(self("get", *arguments, "-o", "json"))
 
-    def wait_for(self, holds: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
+    def wait_for(self, holds: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
         """Poll until it holds; raises AssertionError with `what` when it does not in time."""
         deadline = time.monotonic() + timeout_s
         while not holds():

@@ -25,7 +25,7 @@ from tagstream.embedded.postgres import (
 )
 from tagstream.embedded.processes import child_setup
 
-_START_TIMEOUT_S = 20.0
+_START_TIMEOUT_S = 60.0
 
 
 class PostgresServer:
@@ -117,5 +117,5 @@ class PostgresServer:
     def _end(self, number: int) -> None:
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(timeout=20)
+            self._process.wait(timeout=60)
             self._process = None

@@ -95,11 +95,11 @@ def run_samples() -> Iterator[Samples]:
 
 
 async def until(condition: Callable[[], Awaitable[bool]], stack: Stack) -> None:
-    for _ in range(300):
+    for _ in range(600):
         try:
             if await condition():
                 return
         except NotFound:
             pass
         await asyncio.sleep(0.1)
-    raise AssertionError(f"not within 30 s\n{stack.logs()}")
+    raise AssertionError(f"not within 60 s\n{stack.logs()}")

@@ -21,8 +21,8 @@ from typing import IO
 from tagstream.embedded.state import load_state
 from tagstream.kube.config import ClusterConfig, load_cluster_config
 
-_READY_TIMEOUT_S = 60.0
-_STOP_TIMEOUT_S = 20.0
+_READY_TIMEOUT_S = 120.0
+_STOP_TIMEOUT_S = 40.0
 _UP = (sys.executable, "-m", "tagstream.cli", "up")
 
 
@@ -80,7 +80,7 @@ class Stack:
 def start_stack(data_dir: Path, *arguments: str) -> Stack:
     """Run `tagstream up` until it says it is ready.
 
-    Raises RuntimeError with what it said when it ends early or takes longer than a minute.
+    Raises RuntimeError with what it said when it ends early or takes longer than two minutes.
     """
     process = subprocess.Popen(
         [*_UP, "--data-dir", str(data_dir), "--port", "0", "--quiet", *arguments],

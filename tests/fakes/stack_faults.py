@@ -41,6 +41,12 @@ _ENVIRONMENT = {"TAGSTREAM_IMPORT_RESYNC": "1", "TAGSTREAM_IMPORT_LOST_AFTER": "
 _RECOVERY_S = 60.0
 _SLOW_S = 5.0
 _AWAY = (503, 504)
+_IS_AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.exceptions.OperatorInterventionError,
+)
 _HELD = re.compile(r'^tagstream_lease_held\{lease="([^"]+)"\} 1\.0$', re.MULTILINE)
 
 
@@ -311,7 +317,21 @@ async def stored_facts(stack: Stack) -> list[Place]:
 
 
 async def query(stack: Stack, sql: str, *arguments: object) -> list[asyncpg.Record]:
-    """Rows, over a connection of their own."""
+    """Rows, over a connection of their own; asks again while a killed server is on its way back.
+
+    Services may call themselves ready before they have noticed that it died.
+    """
+    started = time.monotonic()
+    while True:
+        try:
+            return await _query_once(stack, sql, *arguments)
+        except _IS_AWAY:
+            if time.monotonic() - started > _RECOVERY_S:
+                raise
+            await asyncio.sleep(0.1)
+
+
+async def _query_once(stack: Stack, sql: str, *arguments: object) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(state(stack).postgres_url, timeout=5)
     try:
         return list(await connection.fetch(sql, *arguments, timeout=10))

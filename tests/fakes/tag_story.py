@@ -107,7 +107,8 @@ class Story:
         rules = PruneRules(keep_tag_revisions=keep, keep_younger_than=timedelta(0))
         run = await begin_run(self.database, rules, at(1000))
         assert run is not None
-        await prune(self.database, run, Sweep(run.id, "pruner", "schedule", rules, ""))
+        sweep = Sweep(run.id, "pruner", "schedule", rules, "", clock=lambda: self.now)
+        await prune(self.database, run, sweep)
 
     async def forget(self, before: datetime | None = None) -> None:
         """A month passes since `before`, or since all that was; it is trimmed in batches of 2."""

@@ -87,10 +87,10 @@ async def test_a_bare_nak_burns_deliveries_at_once_and_ours_are_spaced(world: Bu
     started = time.monotonic()
     with suppress(TimeoutError):
         while True:
-            for raw in await subscription.fetch(1, timeout=0.3):
+            for raw in await subscription.fetch(1, timeout=1):
                 await raw.nak()
                 last = time.monotonic()
-    assert last - started < 0.3, "five deliveries are gone in no time"
+    assert last - started < 2, "five deliveries are gone in no time"
 
     ours = Recorder(RuntimeError("bug"), Unavailable())
     async with running(consumer_of(world, ours).run):
@@ -169,8 +169,8 @@ async def test_a_consumer_that_cannot_be_made_is_reported_and_tried_slowly(
     )
     async with running(consumer.run):
         sent = world.nc.stats["out_msgs"]
+        await until(lambda: "stream not found" in (consumer.healthy() or ""))
         await asyncio.sleep(0.6)
-        assert "stream not found" in (consumer.healthy() or "")
         assert world.nc.stats["out_msgs"] - sent < 20
 
 

@@ -63,7 +63,7 @@ async def until_told(stack: Stack, name: str, pattern: str) -> None:
         code, text = await asyncio.to_thread(readiness, stack, name)
         return "" if code == 503 and re.search(pattern, text) else f"{name}: {code} {text}"
 
-    await until_silent(ask, f"{name} says {pattern}", 20)
+    await until_silent(ask, f"{name} says {pattern}")
 
 
 def assert_is_away(answer: Answer, code: int = 503) -> None:
@@ -185,7 +185,7 @@ def _up(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "tagstream.cli", "up", "--quiet", *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 

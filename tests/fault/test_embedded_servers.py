@@ -24,7 +24,8 @@ from fakes.postgres import PostgresServer
 from tagstream.embedded.privileges import CAP_DAC_READ_SEARCH, RunAs, become, load_libc
 from tagstream.embedded.processes import identify, load_pid
 
-_READY_TIMEOUT_S = 30.0
+# Far more than it takes: how soon is not asked here.
+_READY_TIMEOUT_S = 90.0
 _NOBODY = 65534
 
 
@@ -80,7 +81,7 @@ class _Stack:
         """Seconds that an orderly stop took."""
         started = time.monotonic()
         self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(timeout=15) == 0, self.output.read_text()
+        assert self.process.wait(timeout=30) == 0, self.output.read_text()
         return time.monotonic() - started
 
 
@@ -149,7 +150,7 @@ async def test_a_killed_process_is_started_again(folder: Path, victim: str) -> N
     old = stack.children()[victim]
     os.kill(old, signal.SIGKILL)
     stack.wait_for(f"notice {victim} ended (killed by SIGKILL), starting it again")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + _READY_TIMEOUT_S
     while True:
         try:
             assert await _count(stack.state()) == (1, 1)
@@ -167,7 +168,7 @@ async def test_children_die_with_a_killed_supervisor(folder: Path) -> None:
     children = stack.children()
     stack.process.kill()
     stack.process.wait()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while alive := [name for name, pid in children.items() if identify(pid) is not None]:
         assert time.monotonic() < deadline, alive
         await asyncio.sleep(0.02)
@@ -230,7 +231,7 @@ async def test_a_service_that_cannot_start_stops_the_start_with_its_last_words(
     # A folder where the dispatcher's kubeconfig belongs: the stack cannot write it.
     (folder / "dispatcher.kubeconfig" / "x").mkdir(parents=True)
     stack = _Stack(folder)
-    assert stack.process.wait(timeout=30) != 0
+    assert stack.process.wait(timeout=_READY_TIMEOUT_S) != 0
     assert "dispatcher.kubeconfig" in stack.output.read_text()
     assert stack.children() == {}
 

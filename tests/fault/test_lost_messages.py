@@ -64,7 +64,7 @@ async def until_ordered(world: World) -> None:
         sql = "SELECT FROM imports WHERE namespace = $1 AND finished_at IS NULL"
         return "" if await query(world.stack, sql, world.namespace) else "no import is ordered"
 
-    await until_silent(nothing, "an import is ordered", 20)
+    await until_silent(nothing, "an import is ordered")
 
 
 async def test_an_import_whose_job_was_lost_is_ordered_again(world: World, client: Client) -> None:
@@ -76,7 +76,7 @@ async def test_an_import_whose_job_was_lost_is_ordered_again(world: World, clien
         await streams.purge_stream(JOBS_STREAM)
     # It may have been handed the job before.
     assert kill(stack, "importer-0")
-    await until_silent(lambda: world.unsettled(client), "it is imported", 30)
+    await until_silent(lambda: world.unsettled(client), "it is imported")
 
 
 async def test_an_import_under_way_outlives_its_stream(world: World, client: Client) -> None:
@@ -87,7 +87,7 @@ async def test_an_import_under_way_outlives_its_stream(world: World, client: Cli
     async with jetstream(stack) as streams:
         await streams.delete_stream(JOBS_STREAM)
     assert kill(stack, "importer-0")
-    await until_silent(lambda: world.unsettled(client), "it is imported", 30)
+    await until_silent(lambda: world.unsettled(client), "it is imported")
 
 
 async def test_consumers_that_were_deleted_are_made_again(world: World, client: Client) -> None:
@@ -101,7 +101,7 @@ async def test_consumers_that_were_deleted_are_made_again(world: World, client: 
                 await streams.delete_consumer(EVENTS_STREAM, durable)
     finally:
         thaw(stack, "importer-0")
-    await until_silent(lambda: world.unsettled(client), "it is imported", 30)
+    await until_silent(lambda: world.unsettled(client), "it is imported")
     await until_ready(stack)
 
 
@@ -113,7 +113,7 @@ async def test_a_stream_of_events_that_was_deleted_is_filled_again(
     async with jetstream(stack) as streams:
         await streams.delete_stream(EVENTS_STREAM)
     await world.push(client, "red", "shared", world.build())
-    after = await until_published(stack, 30)
+    after = await until_published(stack)
     assert after[: len(before)] == before
     await until_ready(stack)
     await until_silent(lambda: world.unsettled(client), "everything follows")

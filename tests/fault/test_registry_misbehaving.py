@@ -53,6 +53,8 @@ def _with_limits(importing: Importing, limits: Limits) -> Transport:
 
 
 _MANIFEST = "/v2/app/manifests/1"
+# Sooner than any deadline that a test does not set itself, however busy the machine is.
+_SOON_S = 10.0
 _DENIED = json.dumps({"errors": [{"code": "DENIED", "message": ""}]}).encode()
 
 
@@ -151,7 +153,7 @@ async def test_retry_after_beyond_the_deadline_is_not_waited_for(
     result = await importing.image(f"{fake.host}/app:1")
     assert not result.status.ok
     assert len(fake.paths(_MANIFEST)) == 1
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < _SOON_S
 
 
 async def test_connection_cut_once_is_tried_again(fake: FakeRegistry, importing: Importing) -> None:
@@ -215,7 +217,7 @@ async def test_ping_without_an_answer_ends_after_its_own_time(fake: FakeRegistry
     async with open_importing(limits=Limits(ping_timeout_s=0.3)) as importing:
         started = time.monotonic()
         results = await importing.images(f"{fake.host}/app:1", f"{fake.host}/app:2")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < _SOON_S
     for result in results:
         assert result.status.reason == "InternalError"
         expected = f'Get "http://{fake.host}/v2/": context deadline exceeded'
@@ -230,10 +232,8 @@ async def test_deadline_ends_slow_images_and_keeps_the_others(
     fake.add_image("app", "good")
     fake.misbehave(_MANIFEST, behave)
     started = time.monotonic()
-    bad, good = await importing.images(
-        f"{fake.host}/app:1", f"{fake.host}/app:good", deadline_s=0.6
-    )
-    assert time.monotonic() - started < 2
+    bad, good = await importing.images(f"{fake.host}/app:1", f"{fake.host}/app:good", deadline_s=2)
+    assert time.monotonic() - started < _SOON_S
     assert good.status.ok
     assert "context deadline exceeded" in bad.status.message
     assert _MANIFEST in bad.status.message
@@ -243,10 +243,9 @@ async def test_one_stalling_registry_delays_no_other(fake: FakeRegistry) -> None
     async with FakeRegistry() as stalling, open_importing() as importing:
         stalling.misbehave("/", slow(60))
         names = [f"{stalling.host}/app:{index}" for index in range(8)]
-        slow_one = asyncio.create_task(importing.images(*names, deadline_s=3))
-        started = time.monotonic()
+        slow_one = asyncio.create_task(importing.images(*names, deadline_s=20))
         result = await importing.image(f"{fake.host}/app:1")
-        assert time.monotonic() - started < 1
+        assert not slow_one.done()
         slow_one.cancel()
     assert result.status.ok
 

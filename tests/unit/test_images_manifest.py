@@ -186,10 +186,10 @@ def test_brackets_within_strings_are_not_depth() -> None:
 
 @pytest.mark.parametrize("unit", [b'"\\', b'\\"', b'"', b"\\", b'{"', b'["\\u'])
 def test_unterminated_strings_are_refused_quickly(unit: bytes) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InvalidManifest):
         parse_manifest(b'{"' + unit * 200_000, OCI_MANIFEST)
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_schema_1_layers_come_base_first_and_digest_leaves_signatures_out() -> None:

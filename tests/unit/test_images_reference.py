@@ -195,10 +195,10 @@ def test_any_text_parses_stably_or_is_refused(text: str) -> None:
     ],
 )
 def test_long_hostile_text_is_refused_quickly(text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(InvalidReference):
         parse_image_reference(text)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize(
