@@ -127,6 +127,18 @@ _CLUSTER_READER = (
     ),
     _paths("*"),
 )
+# spec/triggers-lookup-pruning.md D12.
+_PRUNER = (
+    _rule("core", "pods replicationcontrollers", "get list"),
+    _rule("core", "limitranges", "list"),
+    _rule("build.openshift.io", "buildconfigs builds", "get list"),
+    _rule("apps.openshift.io", "deploymentconfigs", "get list"),
+    _rule("apps", "daemonsets deployments replicasets statefulsets", "get list"),
+    _rule("batch", "cronjobs jobs", "get list"),
+    _rule(_IMAGE, "images imagestreams", READ),
+    _rule(_IMAGE, "images", "delete"),
+    _rule(_IMAGE, "imagestreams/status", "update"),
+)
 _DEPLOYER = (
     _rule("core", "replicationcontrollers", "delete get list patch update watch"),
     _rule("core", "replicationcontrollers/scale", "get update"),
@@ -223,6 +235,7 @@ _SIMPLE: tuple[tuple[str, str, tuple[Rule, ...]], ...] = (
             _rule(_IMAGE, "imagesignatures", "create delete"),
         ),
     ),
+    ("system:image-pruner", "Removes images and shortens histories.", _PRUNER),
     ("system:deployer", "Grants the right to deploy within a project.", _DEPLOYER),
     ("system:basic-user", "Asks about oneself.", _SELF_REVIEWS),
     ("system:discovery", "Reads what kinds the server has.", (_paths(_DISCOVERY),)),
