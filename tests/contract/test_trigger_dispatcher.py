@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
@@ -12,6 +15,7 @@ from fakes.cluster import status
 from fakes.dispatcher_world import D1, D2, DEPLOYMENTS, EVENTS, World, build_world, event, workload
 from tagstream.bus.outcomes import Outcome
 from tagstream.events.facts import TriggersResumed
+from tagstream.kube.client import KubeClient
 from tagstream.trigger_dispatcher.handlers import (
     on_triggers_resumed,
     resync,
@@ -139,6 +143,22 @@ async def test_a_look_that_fails_is_that_workloads_own_matter(world: World) -> N
     world.now[0] += timedelta(seconds=2)
     await sweep_due(world.deps)
     assert world.image("bad") == D1
+
+
+async def test_an_end_that_is_observed_during_a_look_is_the_end(world: World) -> None:
+    await world.observe(world.cluster.put(DEPLOYMENTS, workload()))
+    world.cluster.put(DEPLOYMENTS, workload(image="edited meanwhile"))
+    alive = world.deps
+
+    async def get(*asked: Any) -> dict[str, object]:
+        body = await alive.kube.get(*asked)
+        await on_observed(Observed(TARGETS[0], "shop", "web", None), world.observation)
+        return body
+
+    kube = SimpleNamespace(patch=alive.kube.patch, get=get)
+    world.deps = replace(alive, kube=cast(KubeClient, kube))
+    assert await world.move(D1) is Outcome.UNCHANGED
+    assert await world.index() == []
 
 
 async def test_many_moves_while_the_cluster_is_away_count_as_one(world: World) -> None:

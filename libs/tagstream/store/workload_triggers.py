@@ -172,6 +172,14 @@ async def save_workload(
     )
 
 
+_LOCK_ONE = f"SELECT FROM workload_triggers WHERE {_ONE} ORDER BY field_path FOR UPDATE"
+
+
+async def lock_workload(connection: Connection, key: Key) -> bool:
+    """Keeps a workload as it is until the transaction ends; False when it follows nothing."""
+    return bool(await connection.fetch(_LOCK_ONE, *key))
+
+
 # In one order: two who write the same workloads must not wait for each other.
 _LOCK = """
     SELECT FROM workload_triggers

@@ -256,7 +256,7 @@ async def _fail(
 async def _refresh(deps: Deps, workload: Workload) -> _View | None:
     """The workload as the cluster and from now on the index have it, its tags after that.
 
-    None when it is gone.
+    None when it is gone, from the cluster or meanwhile from the index, where its end was observed.
     """
     key = workload.key
     resource = target_of(key.api_version, key.kind).resource
@@ -267,7 +267,9 @@ async def _refresh(deps: Deps, workload: Workload) -> _View | None:
         return None
     fresh = parse_workload(deps.cluster, body)
     row, triggers = to_index(fresh)
-    async with deps.database.connection() as connection:
+    async with deps.database.connection() as connection, connection.transaction():
+        if not await workload_triggers.lock_workload(connection, row.key):
+            return None
         await note_what_shows(connection, fresh)
         await workload_triggers.save_workload(connection, row, triggers, deps.clock())
         resolved = await load_resolved(deps, connection, [fresh])
