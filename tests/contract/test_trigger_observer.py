@@ -9,6 +9,7 @@ import pytest
 
 from fakes.dispatcher_world import D1, DEPLOYMENTS, World, build_world, workload
 from tagstream.bus.outcomes import Outcome
+from tagstream.store.database import Connection
 from tagstream.trigger_dispatcher.indexing import keep_index
 from tagstream.trigger_dispatcher.matching import WorkloadKey
 from tagstream.trigger_dispatcher.targets import TARGETS
@@ -91,3 +92,60 @@ async def test_two_hundred_deployments_follow_one_tag_with_a_patch_each(world: W
     assert await world.move(D1) is Outcome.APPLIED
     assert all(world.image(f"web-{n}") == D1 for n in range(200))
     assert (world.asked("PATCH"), world.asked("GET")) == (200, 0)
+
+
+@pytest.mark.parametrize("second", ["it ends", "it follows another tag"])
+async def test_what_is_observed_meanwhile_waits_for_what_was_observed_before(
+    world: World, second: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    lease, is_slow = world.observation.lease, [False]
+    real = lease.fence
+
+    async def fence(connection: Connection) -> None:
+        if is_slow.pop() if is_slow else False:
+            reached.set()
+            await go_on.wait()
+        await real(connection)
+
+    monkeypatch.setattr(lease, "fence", fence)
+    task = asyncio.create_task(keep_index(world.deps, lease))
+    key = WorkloadKey("main", "apps/v1", "Deployment", "shop", "web")
+    try:
+        await until(lambda: world.cluster.watches >= len(TARGETS))
+        async with world.deps.locks.hold(key):
+            body = world.cluster.put(DEPLOYMENTS, workload())
+            world.cluster.put(DEPLOYMENTS, workload("other"))
+            await until(lambda: not is_slow)
+            is_slow.append(True)
+        await asyncio.wait_for(reached.wait(), 10)
+        if second == "it ends":
+            world.cluster.remove((DEPLOYMENTS, "shop", "web"))
+        else:
+            annotations = body["metadata"]["annotations"]
+            text = annotations["image.openshift.io/triggers"].replace("app:1", "app:2")
+            annotations["image.openshift.io/triggers"] = text
+            world.cluster.put(DEPLOYMENTS, body)
+        # Of the same watch, so what came before it has been heard.
+        world.tags["shop/app:1"] = D1
+        world.cluster.put(DEPLOYMENTS, workload("last"))
+        await until(lambda: world.image("last") == D1)
+        go_on.set()
+        expected = {"other", "last"} | ({"web"} if second != "it ends" else set())
+        await until_followed(world, expected, "2" if second != "it ends" else "1")
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def until_followed(world: World, names: set[str], tag: str) -> None:
+    """Until these workloads are in the index, and web with that tag."""
+    rows: dict[str, str] = {}
+    for _ in range(500):
+        async with world.deps.database.connection() as connection:
+            found = await connection.fetch("SELECT name, tag FROM workload_triggers")
+        rows = {row["name"]: row["tag"] for row in found}
+        if set(rows) == names and rows.get("web", tag) == tag:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{rows} is not {names} with {tag}")

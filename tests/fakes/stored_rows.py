@@ -16,6 +16,7 @@ _TABLES = (
     "resources",
     "workload_triggers",
     "trigger_intents",
+    "trigger_told",
     "prune_runs",
     "former_streams",
     "leases",

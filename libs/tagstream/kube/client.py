@@ -16,9 +16,9 @@ from typing import Self
 import aiohttp
 import orjson
 
-from tagstream.errors import InvalidInput, Upstream
+from tagstream.errors import Conflict, InvalidInput, Upstream
 from tagstream.kube.config import ClusterConfig
-from tagstream.kube.errors import MAX_ERROR_BODY_BYTES, classify_answer
+from tagstream.kube.errors import MAX_ERROR_BODY_BYTES, Uncertain, classify_answer
 from tagstream.kube.patches import PatchOperation
 from tagstream.kube.resources import ResourceType
 from tagstream.kube.tls import build_ssl_context
@@ -174,7 +174,8 @@ class KubeClient:
     ) -> KubeObject:
         """Change an object: operations are a JSON patch, a mapping is a merge patch.
 
-        A `test` operation that fails raises InvalidInput or Conflict, as the server prefers.
+        A `test` operation that fails raises InvalidInput or Conflict, as the server prefers; and
+        Uncertain, a Conflict, if the patch had to be sent twice.
         """
         kind = MERGE_PATCH if isinstance(patch, Mapping) else JSON_PATCH
         path, body = resource.path(namespace, name), orjson.dumps(patch)
@@ -183,7 +184,13 @@ class KubeClient:
         except _Disconnected:
             # Mostly a kept-alive connection that the server closed as we wrote to it. Patches of
             # members may be sent twice; other verbs are repeated by the HTTP library or not at all.
+            return await self._send_again(path, body, kind)
+
+    async def _send_again(self, path: str, body: bytes, kind: str) -> KubeObject:
+        try:
             return await self._send("PATCH", path, body, content_type=kind)
+        except (InvalidInput, Conflict) as error:
+            raise Uncertain(str(error)) from error
 
     async def delete(
         self, resource: ResourceType, namespace: str | None, name: str, *, uid: str = ""

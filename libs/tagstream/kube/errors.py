@@ -18,6 +18,11 @@ class Expired(TagstreamError):
     """The resourceVersion or continue token is too old (410): list again from the start."""
 
 
+class Uncertain(Conflict):
+    """Sent twice, because the connection ended, and refused the second time: the first one may have
+    been done."""
+
+
 def parse_status_message(body: bytes, fallback: str) -> str:
     """The message of a Status body, or `fallback` when the body is something else."""
     try:

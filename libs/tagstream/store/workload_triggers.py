@@ -47,6 +47,15 @@ class IndexedWorkload:
     retry_at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PatchedWorkload:
+    """A workload that was patched: as it was, and its rows as the patch left it."""
+
+    before: IndexedWorkload
+    workload: IndexedWorkload
+    triggers: tuple[IndexedTrigger, ...]
+
+
 _COLUMNS = """cluster, api_version, kind, namespace, name, uid, resource_version, body, failures,
     retry_at"""
 _ONE = "cluster = $1 AND api_version = $2 AND kind = $3 AND namespace = $4 AND name = $5"
@@ -154,6 +163,8 @@ async def save_workload(
     if not triggers:
         await drop_workload(connection, workload.key)
         return
+    # As `lock_workload` and `update_workloads` take them.
+    triggers = tuple(sorted(triggers, key=lambda trigger: trigger.field_path))
     await connection.execute(
         _SAVE,
         *workload.key,
@@ -172,12 +183,15 @@ async def save_workload(
     )
 
 
-_LOCK_ONE = f"SELECT FROM workload_triggers WHERE {_ONE} ORDER BY field_path FOR UPDATE"
+_LOCK_ONE = f"""
+    SELECT {_COLUMNS} FROM workload_triggers WHERE {_ONE} ORDER BY field_path FOR UPDATE
+"""
 
 
-async def lock_workload(connection: Connection, key: Key) -> bool:
-    """Keeps a workload as it is until the transaction ends; False when it follows nothing."""
-    return bool(await connection.fetch(_LOCK_ONE, *key))
+async def lock_workload(connection: Connection, key: Key) -> IndexedWorkload | None:
+    """A workload, which stays as it is until the transaction ends; None when it follows nothing."""
+    rows = await connection.fetch(_LOCK_ONE, *key)
+    return _from_row(rows[0]) if rows else None
 
 
 # In one order: two who write the same workloads must not wait for each other.
@@ -192,42 +206,45 @@ _UPDATE = """
         resource_version = new.resource_version, body = new.body, failures = 0, retry_at = NULL,
         observed_at = $10, container = new.container, image = new.image
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
-                $8::jsonb[], $9::text[], $11::text[], $12::text[])
+                $8::jsonb[], $9::text[], $11::text[], $12::text[], $13::jsonb[])
         AS new (cluster, api_version, kind, namespace, name, uid, resource_version, body,
-                field_path, container, image)
+                field_path, container, image, before)
     WHERE old.cluster = new.cluster AND old.api_version = new.api_version AND old.kind = new.kind
       AND old.namespace = new.namespace AND old.name = new.name AND old.uid = new.uid
-      AND old.field_path = new.field_path
+      AND old.field_path = new.field_path AND old.body = new.before
 """
 
 
 async def update_workloads(
-    connection: Connection,
-    workloads: Sequence[tuple[IndexedWorkload, Sequence[IndexedTrigger]]],
-    observed_at: datetime,
+    connection: Connection, patched: Sequence[PatchedWorkload], observed_at: datetime
 ) -> None:
-    """Write workloads whose images alone have changed; one that left the index meanwhile stays out.
+    """Write workloads whose images alone have changed; what left the index or changed meanwhile
+    stays as it is.
 
     Earlier failures are forgotten.
     """
-    keys = [workload.key for workload, _ in workloads]
+    keys = [one.workload.key for one in patched]
     await connection.execute(_LOCK, *map(list, zip(*keys, strict=True)))
     rows = [
-        (*one.key, one.uid, one.resource_version, one.body, t.field_path, t.container, t.image)
-        for one, triggers in workloads
-        for t in triggers
+        (*_identity(one.workload), t.field_path, t.container, t.image, one.before.body)
+        for one in patched
+        for t in one.triggers
     ]
     if rows:
-        *first, container, image = map(list, zip(*rows, strict=True))
-        await connection.execute(_UPDATE, *first, observed_at, container, image)
+        *first, container, image, before = map(list, zip(*rows, strict=True))
+        await connection.execute(_UPDATE, *first, observed_at, container, image, before)
 
 
-_DROP = f"DELETE FROM workload_triggers WHERE {_ONE}"
+def _identity(workload: IndexedWorkload) -> tuple[object, ...]:
+    return (*workload.key, workload.uid, workload.resource_version, workload.body)
 
 
-async def drop_workload(connection: Connection, key: Key) -> None:
-    """Forget a workload that is gone or follows nothing any more."""
-    await connection.execute(_DROP, *key)
+_DROP = f"DELETE FROM workload_triggers WHERE {_ONE} AND ($6 = '' OR uid = $6)"
+
+
+async def drop_workload(connection: Connection, key: Key, uid: str = "") -> None:
+    """Forget a workload that is gone or follows nothing any more; with `uid` that very one."""
+    await connection.execute(_DROP, *key, uid)
 
 
 _FAIL = f"""

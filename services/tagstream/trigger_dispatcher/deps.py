@@ -32,12 +32,14 @@ class Cause:
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A workload as a patch of ours left it, what fired, why, and the note of the intent."""
+    """A workload before a patch of ours and as that left it, what fired, why, and the note of the
+    intent."""
 
+    before: Workload
     workload: Workload
     changes: tuple[Change, ...]
     cause: Cause
-    intent: str
+    intent: StoredIntent
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,8 +93,13 @@ async def _follow(
 
     async def take_after_the_reaction(key: WorkloadKey) -> None:
         async with observation.deps.locks.hold(key):
-            observed = observation.waiting.pop(key)
-        await take(observed)
+            pass
+        taken = None
+        # What comes meanwhile waits for its turn.
+        while observation.waiting[key] is not taken:
+            taken = observation.waiting[key]
+            await take(taken)
+        del observation.waiting[key]
 
     async for observed in observe(observation.deps.kube, target, known):
         key = _key(observation.deps, observed)
@@ -143,8 +148,8 @@ async def _store(observation: Observation, workload: Workload) -> IndexedWorkloa
         due = needs_reaction(held, workload)
         if due:
             row, triggers = to_index(workload, now + _TAKEN_OVER_AFTER)
-        await note_what_shows(connection, workload)
         await workload_triggers.save_workload(connection, row, triggers, now)
+        await note_what_shows(connection, workload)
     decision = decide_reaction(workload, {})
     if isinstance(decision, Failure):
         await announce_failure(deps.kube, workload, decision, now)

@@ -1,98 +1,118 @@
 """What is about to be patched, noted before it is, so that a patch is told even when its process
 dies before it could.
 
-A patch holds for one generation of a workload only, so of all that are noted for a generation at
-most one is made, and what the cluster shows afterwards says which. Whoever reads a workload from
-the cluster marks what it shows done, before anybody patches it further; notes that nobody took
-with a record of theirs are told by the sweep.
+A patch holds for one state of a workload only, so of all that try to patch it one succeeds. Who
+has the cluster's answer tells the patch and drops the note; the others drop theirs. Whoever reads a
+workload from the cluster marks the notes that it shows done, before anybody patches it further;
+what nobody told within a while is told by the sweep.
 
 Owns the notes and their end; telling is `record`.
 """
 
 from __future__ import annotations
 
-import uuid
+import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import cast
+from datetime import timedelta
 
 import structlog
 
-from tagstream.errors import NotFound, Upstream
+from tagstream.errors import NotFound, TagstreamError, Upstream
+from tagstream.kube.errors import Uncertain
 from tagstream.store import trigger_intents
 from tagstream.store.database import Connection
-from tagstream.store.trigger_intents import StoredIntent
+from tagstream.store.trigger_intents import PatchedState, StoredIntent
 from tagstream.store.workload_triggers import Key
 from tagstream.trigger_dispatcher.deps import Cause, Deps
 from tagstream.trigger_dispatcher.index import to_row
-from tagstream.trigger_dispatcher.matching import Reaction, Workload, parse_workload
-from tagstream.trigger_dispatcher.record import (
-    fired_reaction,
-    record_left_over,
-)
+from tagstream.trigger_dispatcher.matching import Change, Reaction, Workload, parse_workload
+from tagstream.trigger_dispatcher.record import fired_reaction, record_left_over
 from tagstream.trigger_dispatcher.targets import target_of
 
 # Who is alive has recorded its patch by then, or not heard of it from the cluster.
 _LEFT_OVER_AFTER = timedelta(seconds=10)
-# Longer than a request to the cluster may take: what is not done by now never will be.
-_NEVER_AFTER = timedelta(seconds=60)
-# A process that works with what it knew before a patch was told may come this much later.
-_REMEMBERED = timedelta(minutes=5)
-_IDS = uuid.UUID("0b0f6f6e-2f0a-5c0e-9d0e-3a1c6f8e7d21")
+# A request to the cluster and its repetition take a minute at most.
+_NEVER_AFTER = timedelta(minutes=2)
+# What the cluster does not let us look at for so long is not told.
+_GIVEN_UP_AFTER = timedelta(minutes=20)
+# Longer than that, and than a resync that works with what it knew before.
+_REMEMBERED = timedelta(minutes=30)
+_LOOKS_AT_ONCE = 8
+_SERVER_ERRORS = 500
 
 _log = structlog.get_logger(__name__)
 
 
-async def intend(deps: Deps, workload: Workload, reaction: Reaction, cause: Cause) -> str:
-    """Note what is about to be done to the workload; the id of the note."""
-    row = to_row(workload)
-    images = [
-        [one.image.list_name, one.image.container, one.image.new_image] for one in reaction.changes
-    ]
-    parts = (*row.key, row.uid, str(workload.generation), *(part for one in images for part in one))
-    # Without a generation the same may have to be done again.
-    is_unique = workload.generation > 0
+async def intend(deps: Deps, workload: Workload, reaction: Reaction, cause: Cause) -> StoredIntent:
+    """Note what is about to be done to the workload."""
+    key = to_row(workload).key
+    # A cluster that does not count generations names states by versions.
+    base = str(workload.generation or f"version {workload.resource_version}")
     intent = StoredIntent(
-        id=str(uuid.uuid5(_IDS, "\n".join(parts))) if is_unique else deps.new_id(),
-        key=row.key,
-        uid=row.uid,
-        generation=workload.generation,
+        id=deps.new_id(),
+        state=PatchedState(key, workload.uid, base, workload.generation),
         at=deps.clock(),
         body={
-            "images": images,
+            "images": images_after(workload, reaction.changes),
             "reaction": fired_reaction(workload, reaction.changes).to_json(),
             "cause": [cause.text, cause.event_id, cause.traceparent],
         },
     )
     await deps.intending.add(intent, lambda all_: _save(deps, all_))
-    return intent.id
+    return intent
 
 
 async def _save(deps: Deps, intents: Sequence[StoredIntent]) -> list[None]:
     async with deps.database.connection() as connection:
-        by_id = {intent.id: intent for intent in intents}
-        await trigger_intents.save_intents(connection, list(by_id.values()))
+        await trigger_intents.save_intents(connection, intents)
     return [None] * len(intents)
 
 
+async def give_up(deps: Deps, intent: StoredIntent, error: TagstreamError) -> None:
+    """The cluster did not say that the patch was made: drop the note if that says it was not."""
+    if isinstance(error, Uncertain):
+        return
+    if isinstance(error, Upstream) and not 0 < error.code < _SERVER_ERRORS:
+        return
+    async with deps.database.connection() as connection:
+        await trigger_intents.forget_intents(connection, [intent.id])
+
+
+def images_after(workload: Workload, changes: Sequence[Change]) -> list[list[str]]:
+    """All images of the workload with the changes made, each as its list, container and image."""
+    new = {(one.image.list_name, one.image.container): one.image.new_image for one in changes}
+    return [
+        [one.list_name, one.name, new.get((one.list_name, one.name), one.image)]
+        for one in workload.containers
+    ]
+
+
 def is_done(intent: StoredIntent, workload: Workload) -> bool:
-    """Whether the workload, as the cluster shows it, is as the patch leaves it."""
-    if intent.is_overtaken or intent.uid != workload.uid:
+    """Whether the workload, as the cluster shows it, is as the patch left it, in every image."""
+    state = intent.state
+    if intent.is_overtaken or state.uid != workload.uid:
         return False
-    if 0 < workload.generation <= intent.generation:
+    if 0 < workload.generation <= state.generation:
         return False
-    held = {(one.list_name, one.name): one.image for one in workload.containers}
-    images = cast("list[list[str]]", intent.body["images"])
-    return all(held.get((list_name, name)) == image for list_name, name, image in images)
+    return images_after(workload, ()) == intent.body["images"]
 
 
 async def note_what_shows(connection: Connection, workload: Workload) -> None:
-    """Mark the notes that the workload, just read from the cluster, shows done, and drop those of
-    an earlier generation that it does not: nobody can do them any more."""
+    """Mark the notes that the workload, just read from the cluster, shows done, and drop those for
+    an earlier state that it does not.
+
+    Whoever changes the index in the same transaction does so before: all take locks in that order.
+    """
     key = to_row(workload).key
     intents = await trigger_intents.load_intents(connection, key, workload.generation)
     done = [one.id for one in intents if is_done(one, workload)]
-    never = [o.id for o in intents if o.id not in done and o.generation < workload.generation]
+    never = [
+        one.id
+        for one in intents
+        if one.id not in done
+        and one.state.uid == workload.uid
+        and one.state.generation < workload.generation
+    ]
     if done:
         await trigger_intents.note_seen(connection, done)
     if never:
@@ -105,35 +125,42 @@ async def sweep_intents(deps: Deps) -> None:
     Raises Unavailable when Postgres is away; a cluster that is away is asked again later.
     """
     now = deps.clock()
+    left_over = now - _LEFT_OVER_AFTER
     async with deps.database.connection() as connection:
-        await trigger_intents.forget_told_intents(connection, deps.cluster, now - _REMEMBERED)
-    unseen = sorted({one.key for one in await _left_over(deps, now) if not one.is_seen})
-    looked_at = {key for key in unseen if await _look(deps, key)}
-    for intent in await _left_over(deps, now):
-        if intent.is_seen:
-            await record_left_over(deps, intent)
-        elif intent.key in looked_at and intent.at <= now - _NEVER_AFTER:
-            async with deps.database.connection() as connection:
-                await trigger_intents.forget_intents(connection, [intent.id])
-
-
-async def _left_over(deps: Deps, now: datetime) -> list[StoredIntent]:
+        unseen = await trigger_intents.load_unseen_intents(connection, deps.cluster, left_over)
+    looks = asyncio.Semaphore(_LOOKS_AT_ONCE)
+    keys = sorted({one.state.key for one in unseen})
+    answered = await asyncio.gather(*(_look(deps, key, looks) for key in keys))
+    looked_at = {key for key, is_answered in zip(keys, answered, strict=True) if is_answered}
     async with deps.database.connection() as connection:
-        return await trigger_intents.load_old_intents(
-            connection, deps.cluster, now - _LEFT_OVER_AFTER
+        seen = await trigger_intents.load_seen_intents(connection, deps.cluster, left_over)
+    for intent in seen:
+        await record_left_over(deps, intent)
+    told = {one.id for one in seen}
+    never = [
+        one.id
+        for one in unseen
+        if one.id not in told and one.state.key in looked_at and one.at <= now - _NEVER_AFTER
+    ]
+    async with deps.database.connection() as connection:
+        await trigger_intents.forget_intents(connection, never)
+        await trigger_intents.forget_old(
+            connection, deps.cluster, now - _REMEMBERED, now - _GIVEN_UP_AFTER
         )
 
 
-async def _look(deps: Deps, key: Key) -> bool:
+async def _look(deps: Deps, key: Key, looks: asyncio.Semaphore) -> bool:
     """Whether the cluster answered."""
     _, api_version, kind, namespace, name = key
+    resource = target_of(api_version, kind).resource
     try:
-        body = await deps.kube.get(target_of(api_version, kind).resource, namespace, name)
+        async with looks:
+            body = await deps.kube.get(resource, namespace, name)
     except NotFound:
         return True
     except Upstream as error:
         _log.warning("left over patch not looked at", workload=name, error=str(error))
         return False
-    async with deps.database.connection() as connection:
+    async with deps.database.connection() as connection, connection.transaction():
         await note_what_shows(connection, parse_workload(deps.cluster, body))
     return True

@@ -24,7 +24,7 @@ from tagstream.telemetry.tracing import current_traceparent, span
 from tagstream.trigger_dispatcher.announce import announce_failure
 from tagstream.trigger_dispatcher.deps import Cause, Deps, Fired
 from tagstream.trigger_dispatcher.index import from_index, is_paused, to_index
-from tagstream.trigger_dispatcher.intents import intend, note_what_shows
+from tagstream.trigger_dispatcher.intents import give_up, intend, note_what_shows
 from tagstream.trigger_dispatcher.matching import (
     Failure,
     Reaction,
@@ -177,16 +177,21 @@ async def _step(
     intent = await intend(deps, view.workload, reaction, cause)
     try:
         body = await _patch(deps, view.workload, reaction)
-    except NotFound:
+    except NotFound as error:
+        await give_up(deps, intent, error)
         await record_gone(deps, view.workload)
         return ReactionOutcome.GONE
     except (InvalidInput, Conflict) as error:
+        await give_up(deps, intent, error)
         return await _look_again(deps, view, told, error, cause)
     except Upstream as error:
+        await give_up(deps, intent, error)
         return await _fail(deps, view.workload, told, error, cause, final=False)
     patched = parse_workload(deps.cluster, body)
+    resolved = await record_fired(
+        deps, Fired(view.workload, patched, reaction.changes, cause, intent)
+    )
     deps.patched[patched.key] = patched.resource_version
-    resolved = await record_fired(deps, Fired(patched, reaction.changes, cause, intent))
     return _View(patched, resolved, is_patched=True)
 
 
@@ -268,12 +273,16 @@ async def _refresh(deps: Deps, workload: Workload) -> _View | None:
     fresh = parse_workload(deps.cluster, body)
     row, triggers = to_index(fresh)
     async with deps.database.connection() as connection, connection.transaction():
-        if not await workload_triggers.lock_workload(connection, row.key):
+        indexed = await workload_triggers.lock_workload(connection, row.key)
+        if indexed is None:
             return None
-        await note_what_shows(connection, fresh)
+        if from_index(indexed) != workload:
+            # Somebody else has stored it meanwhile, perhaps as it was after we looked.
+            known = from_index(indexed)
+            return _View(known, await load_resolved(deps, connection, [known]))
         await workload_triggers.save_workload(connection, row, triggers, deps.clock())
-        resolved = await load_resolved(deps, connection, [fresh])
-    return _View(fresh, resolved, is_fresh=True)
+        await note_what_shows(connection, fresh)
+        return _View(fresh, await load_resolved(deps, connection, [fresh]), is_fresh=True)
 
 
 async def _reload(deps: Deps, row: IndexedWorkload) -> tuple[IndexedWorkload, _View] | None:

@@ -1,6 +1,6 @@
 """What a reaction leaves behind: rows of the index, and facts in the journal.
 
-Owns the three transactions a reaction can end with. Nothing here talks to the cluster.
+Owns the writes that a reaction can end with. Nothing here talks to the cluster.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from tagstream.events.trigger_facts import (
 from tagstream.store import workload_triggers
 from tagstream.store.database import Connection
 from tagstream.store.journal import Command, Transaction, transaction
-from tagstream.store.trigger_intents import StoredIntent, take_intents
+from tagstream.store.trigger_intents import StoredIntent, note_told
+from tagstream.store.workload_triggers import PatchedWorkload
 from tagstream.trigger_dispatcher.deps import ACTOR, Cause, Deps, Fired
 from tagstream.trigger_dispatcher.index import to_index, to_row
 from tagstream.trigger_dispatcher.matching import (
@@ -94,20 +95,20 @@ async def _store(deps: Deps, fired: Sequence[Fired]) -> list[Mapping[StreamTag, 
 async def _store_together(
     deps: Deps, cause: Cause, group: Sequence[Fired]
 ) -> Mapping[StreamTag, str]:
-    rows = [to_index(one.workload) for one in group]
+    patched = [PatchedWorkload(to_row(one.before), *to_index(one.workload)) for one in group]
     async with _transaction(deps, deps.new_id(), cause) as tx:
-        taken = await take_intents(tx.connection, [one.intent for one in group], tx.command.at)
-        await workload_triggers.update_workloads(tx.connection, rows, tx.command.at)
-        _tell(tx, [fired_reaction(o.workload, o.changes) for o in group if o.intent in taken])
+        await workload_triggers.update_workloads(tx.connection, patched, tx.command.at)
+        ours = await note_told(tx.connection, [one.intent for one in group], tx.command.at)
+        _tell(tx, [fired_reaction(o.workload, o.changes) for o in group if o.intent.state in ours])
         return await load_resolved(deps, tx.connection, [one.workload for one in group])
 
 
 async def record_left_over(deps: Deps, intent: StoredIntent) -> None:
-    """Tell a patch that was made by a process which did not come to tell it."""
+    """Tell a patch that was made by a process which has not told it."""
     cause = Cause(*cast("Sequence[str]", intent.body["cause"]))
     reaction = Reaction.from_json(cast("Mapping[str, object]", intent.body["reaction"]))
     async with _transaction(deps, deps.new_id(), cause) as tx:
-        if await take_intents(tx.connection, [intent.id], tx.command.at):
+        if await note_told(tx.connection, [intent], tx.command.at):
             _tell(tx, [reaction])
 
 
@@ -166,7 +167,7 @@ async def record_settled(deps: Deps, workload: Workload) -> None:
 async def record_gone(deps: Deps, workload: Workload) -> None:
     """Drop a workload that the cluster no longer has."""
     async with deps.database.connection() as connection:
-        await workload_triggers.drop_workload(connection, to_row(workload).key)
+        await workload_triggers.drop_workload(connection, to_row(workload).key, workload.uid)
 
 
 def _active_sources(workload: Workload) -> set[StreamTag]:

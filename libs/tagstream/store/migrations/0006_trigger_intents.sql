@@ -1,8 +1,6 @@
--- Patches of workloads that are about to be made: written before, marked by who tells them after.
--- One that is left over is of a process that died between the two; whether its patch was made is
--- for the cluster to say (services/tagstream/trigger_dispatcher/intents.py). A patch is made of one
--- generation of a workload, and two processes that are about to make the same one share a row; it
--- stays for a while when it is told, for one that comes late.
+-- Patches of workloads that are about to be made, one row for each try: written before, removed
+-- when it is told or refused. One that is left over is of a process that died between; whether its
+-- patch was made is for the cluster to say (services/tagstream/trigger_dispatcher/intents.py).
 CREATE TABLE trigger_intents (
     id          uuid PRIMARY KEY,
     cluster     text NOT NULL,
@@ -11,11 +9,27 @@ CREATE TABLE trigger_intents (
     namespace   text NOT NULL,
     name        text NOT NULL,
     uid         text NOT NULL,
+    base        text NOT NULL,
     generation  bigint NOT NULL,
     at          timestamptz NOT NULL,
     is_seen     boolean NOT NULL DEFAULT false,
-    told_at     timestamptz,
     body        jsonb NOT NULL
 );
 CREATE INDEX trigger_intents_by_workload
-    ON trigger_intents (cluster, api_version, kind, namespace, name, generation);
+    ON trigger_intents (cluster, api_version, kind, namespace, name);
+
+-- Which state of a workload was patched, as far as it is told: a state is patched once. Kept for a
+-- while, for whoever comes late.
+CREATE TABLE trigger_told (
+    cluster     text NOT NULL,
+    api_version text NOT NULL,
+    kind        text NOT NULL,
+    namespace   text NOT NULL,
+    name        text NOT NULL,
+    uid         text NOT NULL,
+    base        text NOT NULL,
+    generation  bigint NOT NULL,
+    at          timestamptz NOT NULL,
+    PRIMARY KEY (cluster, api_version, kind, namespace, name, uid, base)
+);
+CREATE INDEX trigger_told_by_age ON trigger_told (at);
