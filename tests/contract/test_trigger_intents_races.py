@@ -20,12 +20,18 @@ from tagstream.errors import Unavailable
 from tagstream.events.facts import TagChanged
 from tagstream.kube.client import KubeClient
 from tagstream.store.trigger_intents import PatchedState, StoredIntent, save_intents
-from tagstream.trigger_dispatcher.deps import Deps
+from tagstream.trigger_dispatcher.deps import Cause, Deps
 from tagstream.trigger_dispatcher.gathering import Gathering
 from tagstream.trigger_dispatcher.handlers import on_tag_changed, resync, sweep_due
 from tagstream.trigger_dispatcher.indexing import Observation, on_observed
-from tagstream.trigger_dispatcher.intents import sweep_intents
+from tagstream.trigger_dispatcher.intents import intend, sweep_intents
 from tagstream.trigger_dispatcher.locks import KeyedLocks
+from tagstream.trigger_dispatcher.matching import (
+    Reaction,
+    StreamTag,
+    decide_reaction,
+    parse_workload,
+)
 from tagstream.trigger_dispatcher.observer import Observed
 from tagstream.trigger_dispatcher.targets import TARGETS
 
@@ -219,6 +225,19 @@ async def test_one_who_died_without_generations_is_told_once(world: World) -> No
     with pytest.raises(Died):
         await move(world, replica(world, after=die), D1)
     await move(world, replica(world), D1)
+    assert await told(world) == [D1]
+
+
+async def test_who_died_with_what_it_knew_before_has_done_nothing(world: World) -> None:
+    body = world.cluster.put(DEPLOYMENTS, deployment())
+    await world.observe(body)
+    early = parse_workload("main", held(world))
+    edit(world, " ")
+    await move(world, world.deps, D1)
+    reaction = decide_reaction(early, {StreamTag("shop", "app", "1"): D1})
+    assert isinstance(reaction, Reaction)
+    await intend(world.deps, early, reaction, Cause("late"))
+    assert world.image() == D1
     assert await told(world) == [D1]
 
 

@@ -80,7 +80,8 @@ def sign_of(headers: Mapping[str, str] | None) -> Sign | None:
 class Asking:
     """One request that was given to some replica; `due_at` is when to call `on_silence`.
 
-    A replica that sends no signs (one of an older release) is looked for in vain, and waited for.
+    A replica that sends no signs (one of an older release) is waited for; another one that does is
+    given the request besides.
     """
 
     def __init__(self, now: float) -> None:
