@@ -172,8 +172,11 @@ def _cut_off(request: web.Request) -> web.Response | None:
     return web.Response()
 
 
-async def test_an_answer_that_is_lost_is_no_patch_that_is_lost(world: World) -> None:
-    world.cluster.loses = lambda request: request.method == "PATCH"
+@pytest.mark.parametrize("times", [1, 2])
+async def test_an_answer_that_is_lost_is_no_patch_that_is_lost(world: World, times: int) -> None:
+    lost = iter([True] * times)
+    # The client asks a second time, and is refused.
+    world.cluster.loses = lambda request: request.method == "PATCH" and next(lost, False)
     await world.move(D1)
     world.cluster.loses = lambda _: False
     assert world.image() == D1

@@ -44,13 +44,17 @@ async def nothing() -> None:
 
 
 class Slow:
-    """A cluster's client; once, something happens before its PATCH is sent or after it is made."""
+    """A cluster's client; once, something happens before its PATCH is sent or after it is made, or
+    after a GET."""
 
-    def __init__(self, kube: KubeClient, *, before: Hook = nothing, after: Hook = nothing) -> None:
-        self._kube, self._before, self._after = kube, before, after
+    def __init__(self, kube: KubeClient, before: Hook, after: Hook, seen: Hook) -> None:
+        self._kube, self._before, self._after, self._seen = kube, before, after, seen
 
     async def get(self, *asked: Any) -> Any:
-        return await self._kube.get(*asked)
+        body = await self._kube.get(*asked)
+        seen, self._seen = self._seen, nothing
+        await seen()
+        return body
 
     async def patch(self, *asked: Any) -> Any:
         before, self._before = self._before, nothing
@@ -76,9 +80,11 @@ async def world(database_url: str) -> AsyncIterator[World]:
         yield built
 
 
-def replica(world: World, *, before: Hook = nothing, after: Hook = nothing) -> Deps:
+def replica(
+    world: World, *, before: Hook = nothing, after: Hook = nothing, seen: Hook = nothing
+) -> Deps:
     """A dispatcher of its own, with a slow cluster."""
-    kube = Slow(world.deps.kube, before=before, after=after)
+    kube = Slow(world.deps.kube, before, after, seen)
     return replace(
         world.deps,
         kube=cast(KubeClient, kube),
@@ -285,9 +291,12 @@ async def test_an_echo_counts_if_the_record_failed(world: World) -> None:
     assert await told(world) == [D1]
 
 
-async def test_a_late_record_leaves_a_newer_annotation_alone(world: World) -> None:
+@pytest.mark.parametrize("when", ["after", "seen"])
+async def test_who_is_late_leaves_a_newer_annotation_alone(world: World, when: str) -> None:
     await world.observe(world.cluster.put(DEPLOYMENTS, deployment()))
     other = replica(world)
+    if when == "seen":
+        edit(world, D1)
 
     async def follows_another_tag() -> None:
         body = held(world)
@@ -296,7 +305,12 @@ async def test_a_late_record_leaves_a_newer_annotation_alone(world: World) -> No
         world.cluster.put(DEPLOYMENTS, body)
         await observe(world, other)
 
-    await move(world, replica(world, after=follows_another_tag), D1)
+    late = (
+        replica(world, after=follows_another_tag)
+        if when == "after"
+        else replica(world, seen=follows_another_tag)
+    )
+    await move(world, late, D1)
     await move(world, other, E1, "side")
     world.now[0] += timedelta(seconds=60)
     await resync(other)

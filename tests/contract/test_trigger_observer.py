@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
 from fakes.dispatcher_world import D1, DEPLOYMENTS, World, build_world, workload
 from tagstream.bus.outcomes import Outcome
 from tagstream.store.database import Connection
+from tagstream.trigger_dispatcher.annotation import TRIGGERS_ANNOTATION as TRIGGERS
 from tagstream.trigger_dispatcher.indexing import keep_index
 from tagstream.trigger_dispatcher.matching import WorkloadKey
 from tagstream.trigger_dispatcher.targets import TARGETS
@@ -122,20 +124,29 @@ async def test_what_is_observed_meanwhile_waits_for_what_was_observed_before(
         if second == "it ends":
             world.cluster.remove((DEPLOYMENTS, "shop", "web"))
         else:
-            annotations = body["metadata"]["annotations"]
-            text = annotations["image.openshift.io/triggers"].replace("app:1", "app:2")
-            annotations["image.openshift.io/triggers"] = text
-            world.cluster.put(DEPLOYMENTS, body)
-        # Of the same watch, so what came before it has been heard.
-        world.tags["shop/app:1"] = D1
-        world.cluster.put(DEPLOYMENTS, workload("last"))
+            world.cluster.put(DEPLOYMENTS, following("web", "2", body["metadata"]["uid"]))
+        # Of the same watch, so what came before it has been heard. Their tag alone has an image:
+        # a reaction would put web right.
+        world.tags["shop/app:3"] = D1
+        world.cluster.put(DEPLOYMENTS, following("last", "3"))
         await until(lambda: world.image("last") == D1)
         go_on.set()
-        expected = {"other", "last"} | ({"web"} if second != "it ends" else set())
+        world.cluster.put(DEPLOYMENTS, following("final", "3"))
+        await until(lambda: world.image("final") == D1)
+        expected = {"other", "last", "final"} | ({"web"} if second != "it ends" else set())
         await until_followed(world, expected, "2" if second != "it ends" else "1")
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+def following(name: str, tag: str, uid: str = "") -> dict[str, Any]:
+    body = workload(name)
+    annotations = body["metadata"]["annotations"]
+    annotations[TRIGGERS] = annotations[TRIGGERS].replace("app:1", f"app:{tag}")
+    if uid:
+        body["metadata"]["uid"] = uid
+    return body
 
 
 async def until_followed(world: World, names: set[str], tag: str) -> None:
