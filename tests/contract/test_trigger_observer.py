@@ -94,6 +94,11 @@ async def test_two_hundred_deployments_follow_one_tag_with_a_patch_each(world: W
     assert await world.move(D1) is Outcome.APPLIED
     assert all(world.image(f"web-{n}") == D1 for n in range(200))
     assert (world.asked("PATCH"), world.asked("GET")) == (200, 0)
+    assert len(await world.facts()) == 200
+    async with world.deps.database.connection() as connection:
+        commands = await connection.fetchval("SELECT count(*) FROM commands")
+    # What ends at about the same time is told together.
+    assert commands < 100
 
 
 @pytest.mark.parametrize("second", ["it ends", "it follows another tag"])

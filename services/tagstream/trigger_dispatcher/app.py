@@ -97,7 +97,7 @@ async def build_deps(settings: Settings) -> AsyncIterator[Deps]:
 
     config = load_cluster_config(settings.kubeconfig, os.environ)
     database = await Database.connect(
-        settings.postgres_url.get_secret_value(), name=SERVICE, size=CONCURRENT_REACTIONS // 2
+        settings.postgres_url.get_secret_value(), name=SERVICE, size=CONCURRENT_REACTIONS // 4
     )
     try:
         # Seven watches stay open beside the reactions.

@@ -14,7 +14,9 @@ from tagstream.trigger_dispatcher.gathering import Gathering
 from tagstream.trigger_dispatcher.locks import KeyedLocks
 from tagstream.trigger_dispatcher.matching import Change, StreamTag, Workload, WorkloadKey
 
-CONCURRENT_REACTIONS = 16
+CONCURRENT_REACTIONS = 32
+# A tag with hundreds of followers then costs a tenth of the commits.
+_PATIENCE_S = 0.03
 ACTOR = "system:tagstream:trigger-dispatcher"
 
 ResolveTag = Callable[[Connection, str, str, str], Awaitable[str | None]]
@@ -58,7 +60,9 @@ class Deps:
     new_id: Callable[[], str]
     locks: KeyedLocks = field(default_factory=KeyedLocks)
     intending: Gathering[StoredIntent, None] = field(default_factory=Gathering)
-    firing: Gathering[Fired, Mapping[StreamTag, str]] = field(default_factory=Gathering)
+    firing: Gathering[Fired, Mapping[StreamTag, str]] = field(
+        default_factory=lambda: Gathering(_PATIENCE_S)
+    )
     patched: dict[WorkloadKey, str] = field(default_factory=dict)
     slots: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(CONCURRENT_REACTIONS)

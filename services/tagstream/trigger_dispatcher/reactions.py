@@ -20,7 +20,7 @@ from tagstream.events.trigger_facts import ToldTrigger
 from tagstream.store import workload_triggers
 from tagstream.store.workload_triggers import IndexedWorkload
 from tagstream.telemetry import metrics, names
-from tagstream.telemetry.tracing import current_traceparent, span
+from tagstream.telemetry.tracing import span
 from tagstream.trigger_dispatcher.announce import announce_failure
 from tagstream.trigger_dispatcher.deps import Cause, Deps, Fired
 from tagstream.trigger_dispatcher.index import from_index, is_paused, to_index
@@ -123,16 +123,15 @@ async def _react(
             namespace=key.namespace,
             workload=key.name,
         ) as opened:
-            within = Cause(cause.text, cause.event_id, current_traceparent())
             if waited or view.is_old:
                 reloaded = await _reload(deps, row)
                 if reloaded is None:
                     return ReactionOutcome.GONE
                 row, view = reloaded
             if is_paused(pauses, key.namespace):
-                outcome = await _skip(deps, row, view, within)
+                outcome = await _skip(deps, row, view, cause)
             else:
-                outcome = await _apply(deps, row, view, within)
+                outcome = await _apply(deps, row, view, cause)
             opened.annotate(outcome=outcome.value)
     metrics.add(names.TRIGGER_REACTIONS, kind=key.kind, outcome=outcome.value)
     if outcome is not ReactionOutcome.UNCHANGED:
@@ -176,7 +175,8 @@ async def _step(
     told = tell(reaction.changes)
     intent = await intend(deps, view.workload, reaction, cause)
     try:
-        body = await _patch(deps, view.workload, reaction)
+        with deps.firing.coming():
+            body = await _patch(deps, view.workload, reaction)
     except NotFound as error:
         await give_up(deps, intent, error)
         await record_gone(deps, view.workload)
