@@ -61,7 +61,6 @@ class Gathering(Generic[Item, Result]):
         finally:
             self._running = None
 
-
     async def _wait_for_company(self) -> None:
         if self._nobody_comes.is_set():
             return
