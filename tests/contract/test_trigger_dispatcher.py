@@ -250,3 +250,12 @@ async def test_a_reaction_lost_with_its_process_is_found_by_the_sweep(world: Wor
     world.now[0] += timedelta(seconds=6)
     await sweep_due(world.deps)
     assert world.image() == D1
+
+
+async def test_what_no_event_caused_has_a_trace_of_its_own(world: World) -> None:
+    world.tags["shop/app:1"] = D1
+    for name in ("one", "two"):
+        await world.observe(world.cluster.put(DEPLOYMENTS, workload(name)))
+    async with world.deps.database.connection() as connection:
+        rows = await connection.fetch("SELECT traceparent FROM commands")
+    assert len({row["traceparent"].split("-")[1] for row in rows}) == 2

@@ -27,7 +27,7 @@ class PatchedState:
 
 @dataclass(frozen=True, slots=True)
 class StoredIntent:
-    """One try to patch; `is_seen` once the cluster showed it done.
+    """One try to patch.
 
     `is_overtaken` is told by `load_intents`: the state was patched by somebody else, or a later
     one, who would have seen this one done when he looked at it.
@@ -37,7 +37,6 @@ class StoredIntent:
     state: PatchedState
     at: datetime
     body: Mapping[str, object]
-    is_seen: bool = False
     is_overtaken: bool = False
 
 
@@ -104,10 +103,7 @@ async def forget_old(
         await connection.execute(forget, cluster, until)
 
 
-_COLUMNS = (
-    "id::text, cluster, api_version, kind, namespace, name, uid, base, generation, at, body, "
-    "is_seen"
-)
+_COLUMNS = "id::text, cluster, api_version, kind, namespace, name, uid, base, generation, at, body"
 _OF_WORKLOAD = """
     cluster = $1 AND api_version = $2 AND kind = $3 AND namespace = $4 AND name = $5
 """

@@ -9,6 +9,7 @@ import asyncio
 import getpass
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 _DEFAULT = click.core.ParameterSource.DEFAULT
 _KEEP_OPTIONS = ("keep_tag_revisions", "keep_younger_than")
+# As oc takes them: `--all`, `--all=false`.
+_boolean = partial(
+    click.option, type=bool, is_flag=False, flag_value=True, show_default=True, metavar="BOOL"
+)
 
 
 @click.command(short_help="Remove old history and images that nobody uses.")
@@ -53,14 +58,9 @@ _KEEP_OPTIONS = ("keep_tag_revisions", "keep_younger_than")
     metavar="DURATION",
     help="Keep what is younger; h, m and s, like 1h30m.",
 )
-@click.option(
+@_boolean(
     "--prune-over-size-limit",
-    type=bool,
-    is_flag=False,
-    flag_value=True,
     default=False,
-    show_default=True,
-    metavar="BOOL",
     help="Instead of what is old, remove items of images that exceed a LimitRange of their "
     "namespace (type openshift.io/Image). Not with --keep-tag-revisions or --keep-younger-than.",
 )
@@ -70,25 +70,15 @@ _KEEP_OPTIONS = ("keep_tag_revisions", "keep_younger_than")
     metavar="NS",
     help="Shorten only this namespace's histories: no image goes, no other workload counts.",
 )
-@click.option(
+@_boolean(
     "--all",
     "all_images",
-    type=bool,
-    is_flag=False,
-    flag_value=True,
     default=True,
-    show_default=True,
-    metavar="BOOL",
     help="--all=false removes only images that were pushed here (image.managed).",
 )
-@click.option(
+@_boolean(
     "--prune-registry",
-    type=bool,
-    is_flag=False,
-    flag_value=True,
     default=False,
-    show_default=True,
-    metavar="BOOL",
     help="Nothing is deleted in registries yet: only false can be asked for.",
 )
 @click.option(

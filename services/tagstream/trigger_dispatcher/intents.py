@@ -68,8 +68,8 @@ async def _save(deps: Deps, intents: Sequence[StoredIntent]) -> list[None]:
     return [None] * len(intents)
 
 
-async def give_up(deps: Deps, intent: StoredIntent, error: TagstreamError) -> None:
-    """The cluster did not say that the patch was made: drop the note if that says it was not."""
+async def drop_unless_done(deps: Deps, intent: StoredIntent, error: TagstreamError) -> None:
+    """Drop the note of a patch that failed, unless it may have been made all the same."""
     if isinstance(error, Uncertain):
         return
     if isinstance(error, Upstream) and not 0 < error.code < _SERVER_ERRORS:

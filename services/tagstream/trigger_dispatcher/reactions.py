@@ -20,11 +20,11 @@ from tagstream.events.trigger_facts import ToldTrigger
 from tagstream.store import workload_triggers
 from tagstream.store.workload_triggers import IndexedWorkload
 from tagstream.telemetry import metrics, names
-from tagstream.telemetry.tracing import span
+from tagstream.telemetry.tracing import current_traceparent, span
 from tagstream.trigger_dispatcher.announce import announce_failure
 from tagstream.trigger_dispatcher.deps import Cause, Deps, Fired
 from tagstream.trigger_dispatcher.index import from_index, is_paused, to_index
-from tagstream.trigger_dispatcher.intents import give_up, intend, note_what_shows
+from tagstream.trigger_dispatcher.intents import drop_unless_done, intend, note_what_shows
 from tagstream.trigger_dispatcher.matching import (
     Failure,
     Reaction,
@@ -123,15 +123,16 @@ async def _react(
             namespace=key.namespace,
             workload=key.name,
         ) as opened:
+            within = Cause(cause.text, cause.event_id, current_traceparent())
             if waited or view.is_old:
                 reloaded = await _reload(deps, row)
                 if reloaded is None:
                     return ReactionOutcome.GONE
                 row, view = reloaded
             if is_paused(pauses, key.namespace):
-                outcome = await _skip(deps, row, view, cause)
+                outcome = await _skip(deps, row, view, within)
             else:
-                outcome = await _apply(deps, row, view, cause)
+                outcome = await _apply(deps, row, view, within)
             opened.annotate(outcome=outcome.value)
     metrics.add(names.TRIGGER_REACTIONS, kind=key.kind, outcome=outcome.value)
     if outcome is not ReactionOutcome.UNCHANGED:
@@ -177,16 +178,14 @@ async def _step(
     try:
         with deps.firing.coming():
             body = await _patch(deps, view.workload, reaction)
-    except NotFound as error:
-        await give_up(deps, intent, error)
-        await record_gone(deps, view.workload)
-        return ReactionOutcome.GONE
-    except (InvalidInput, Conflict) as error:
-        await give_up(deps, intent, error)
+    except (NotFound, InvalidInput, Conflict, Upstream) as error:
+        await drop_unless_done(deps, intent, error)
+        if isinstance(error, NotFound):
+            await record_gone(deps, view.workload)
+            return ReactionOutcome.GONE
+        if isinstance(error, Upstream):
+            return await _fail(deps, view.workload, told, error, cause, final=False)
         return await _look_again(deps, view, told, error, cause)
-    except Upstream as error:
-        await give_up(deps, intent, error)
-        return await _fail(deps, view.workload, told, error, cause, final=False)
     patched = parse_workload(deps.cluster, body)
     resolved = await record_fired(
         deps, Fired(view.workload, patched, reaction.changes, cause, intent)

@@ -83,11 +83,15 @@ async def record_fired(deps: Deps, fired: Fired) -> Mapping[StreamTag, str]:
 
 
 async def _store(deps: Deps, fired: Sequence[Fired]) -> list[Mapping[StreamTag, str]]:
-    """One transaction for each cause, since a fact tells it and carries its trace."""
+    """One transaction for each event, or for each trace where there was none: facts tell the cause
+    and carry its trace."""
+    groups: dict[tuple[str, str], list[Fired]] = {}
+    for one in fired:
+        key = one.cause.text, one.cause.event_id or one.cause.traceparent
+        groups.setdefault(key, []).append(one)
     answers: dict[int, Mapping[StreamTag, str]] = {}
-    for cause in dict.fromkeys(one.cause for one in fired):
-        group = [one for one in fired if one.cause == cause]
-        resolved = await _store_together(deps, cause, group)
+    for group in groups.values():
+        resolved = await _store_together(deps, group[0].cause, group)
         answers |= {id(one): resolved for one in group}
     return [answers[id(one)] for one in fired]
 
